@@ -1,0 +1,52 @@
+"""The contract: rewards, comparators, their algebra, specs and fingerprints."""
+
+from plaudit.reward._algebra import Clip, Gate, Lexicographic, Minimum, Named, Part, Product, Sum, joint_facts, lexicographic, minimum
+from plaudit.reward._base import Combinator, Reward
+from plaudit.reward._columns import combined
+from plaudit.reward._comparator import Comparator
+from plaudit.reward._configured import Configured
+from plaudit.reward._explain import Explanation, explain
+from plaudit.reward._facts import Facts, Lane, Range, Scope
+from plaudit.reward._fingerprint import address_field
+from plaudit.reward._function import Function, reward, to_verdict
+from plaudit.reward._groups import group_index
+from plaudit.reward._spec import from_spec
+from plaudit.reward._stamp import Stateful, stamp_of, stateful_leaves
+from plaudit.reward._tree import Leaf, leaves, use_name
+
+__all__ = [
+    "Clip",
+    "Combinator",
+    "Comparator",
+    "Configured",
+    "Explanation",
+    "Facts",
+    "Function",
+    "Gate",
+    "Lane",
+    "Leaf",
+    "Lexicographic",
+    "Minimum",
+    "Named",
+    "Part",
+    "Product",
+    "Range",
+    "Reward",
+    "Scope",
+    "Stateful",
+    "Sum",
+    "address_field",
+    "combined",
+    "explain",
+    "from_spec",
+    "group_index",
+    "joint_facts",
+    "leaves",
+    "lexicographic",
+    "minimum",
+    "reward",
+    "stamp_of",
+    "stateful_leaves",
+    "to_verdict",
+    "use_name",
+]

@@ -1,0 +1,1 @@
+class VerdictCache: ...  # placeholder: records helper is writing this file

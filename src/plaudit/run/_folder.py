@@ -1,0 +1,1 @@
+class RunFolder: ...  # placeholder: records helper is writing this file

@@ -1,0 +1,55 @@
+"""Where the answer of a response stands: the rules in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from plaudit.text._answer import Answer, Rule
+from plaudit.text._boxed import boxed_answer
+from plaudit.text._last_number import last_number
+from plaudit.text._statements import hashed_answer, labelled_answer, stated_answer, tagged_answer
+
+RULES: tuple[Rule, ...] = ("boxed", "tag", "hash", "stated", "labelled", "last_number")
+"""The rules, the most explicit first."""
+
+_FIND: dict[Rule, Callable[[str], Answer | None]] = {
+    "boxed": boxed_answer,
+    "tag": tagged_answer,
+    "hash": hashed_answer,
+    "stated": stated_answer,
+    "labelled": labelled_answer,
+    "last_number": last_number,
+}
+
+
+def extract_answer(text: str, rules: Sequence[Rule] = RULES) -> Answer | None:
+    """The answer by the first rule that finds one; None = no rule does.
+
+    Within a rule the last place counts, so a corrected answer wins over an earlier one. Time is linear in the length of
+    the text. Raises KeyError for an unknown rule.
+
+    >>> extract_answer("So 6 * 7 = 42.\\nThe answer is 42 apples.")
+    Answer(text='42 apples', rule='stated', start=29, end=38, complete=True)
+    >>> extract_answer("I do not know.") is None
+    True
+    """
+    for rule in rules:
+        if (answer := _FIND[rule](text)) is not None:
+            return answer
+    return None
+
+
+def later_statement(text: str, answer: Answer) -> Answer | None:
+    r"""What the text states as its answer behind the place of `answer`, by another rule than the last number; None = nothing.
+
+    >>> text = r"It is \boxed{4}. Correction: the answer is 5."
+    >>> later_statement(text, boxed_answer(text)).text
+    '5'
+    """
+    rest = text[answer.end :]
+    if not rest or rest.isspace():
+        return None
+    later = extract_answer(rest, RULES[1:-1])
+    if later is None or not later.complete:
+        return None
+    return later._replace(start=later.start + answer.end, end=later.end + answer.end)
