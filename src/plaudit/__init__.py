@@ -17,7 +17,9 @@ _HOME = {
         ("Comparator", "Facts", "Reward", "Stateful", "check_reward", "explain", "from_spec", "lexicographic", "minimum"),
         "plaudit.reward",
     ),
-    **dict.fromkeys(("Context", "Cost", "Dense", "Pair", "Preference", "Sample", "Status", "Verdict", "Verdicts"), "plaudit.types"),
+    **dict.fromkeys(
+        ("Context", "Cost", "Dense", "Pair", "Preference", "Sample", "Status", "Verdict", "Verdicts"), "plaudit.types"
+    ),
     "using": "plaudit.run",
 }
 

@@ -75,6 +75,10 @@ def name_of(group: str, cls: type) -> str | None:
         if point.value == target:
             return name
         module, _, attribute = point.value.partition(":")
-        if attribute == cls.__qualname__ and cls.__module__.startswith(module) and getattr(sys.modules.get(module), attribute, None) is cls:
+        if (
+            attribute == cls.__qualname__
+            and cls.__module__.startswith(module)
+            and getattr(sys.modules.get(module), attribute, None) is cls
+        ):
             return name
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -96,17 +97,19 @@ class Endpoint:
         """Close its connections as soon as nobody uses them."""
         self._connections.close()
 
-    async def attempt(self, body: bytes, max_tokens: int | None, timeout: float, largest: int, started: list[float]) -> ChatReply:
-        """Wait for the throttle, send the request once, read the reply; `started` gets the instant at which it went out.
+    async def attempt(
+        self, body: bytes, max_tokens: int | None, timeout: float, largest: int, going_out: Callable[[], None]
+    ) -> ChatReply:
+        """Wait for the throttle, call `going_out`, send the request once, read the reply.
 
-        Raises AttemptFailed; ModelRateLimited when the endpoint asked for too long a pause.
+        Raises AttemptFailed; ModelRateLimited when the endpoint asked for too long a pause; what `going_out` raises.
         """
         self._users += 1
         try:
             ticket = await self.throttle.admit(self._expected_tokens(body, max_tokens))
             used = None
-            started.append(time.monotonic())
             try:
+                going_out()
                 answer = await self._post(body, timeout, largest)
                 self._note(answer, ticket.epoch)
                 reply = self._read(answer)
@@ -125,7 +128,7 @@ class Endpoint:
             return await self._connections.post(f"{self._key.base_url}/chat/completions", body, headers, timeout, largest)
         except TooLarge as error:
             raise AttemptFailed(ModelReplyError, str(error), retry=False) from error
-        except TimeoutError as error:
+        except TimeoutError:
             message = f"no answer within {timeout:g} s"
         except httpx.TransportError as error:
             message = f"the connection failed: {type(error).__name__}: {self._redacted(str(error))}"

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from plaudit.records._rejected import RowError
 
 _LONG = 64
+_DIGITS = "123456789"
 
 
 class Ids:
@@ -28,8 +29,7 @@ class Ids:
                 self._refuse_taken(name)
             self._note(line, 1)
             return name
-        self._refuse_taken(said)
-        self._said[_key(said)] = line
+        self._take(said, line)
         return said
 
     def claim_many(self, said: str | None, line: int, n: int) -> list[str]:
@@ -44,15 +44,25 @@ class Ids:
         if said is None:
             self._note(line, n + 1)
         else:
-            self._said.update((_key(name), line) for name in names)
+            for name in names:
+                self._take(name, line)
         return names
+
+    def _take(self, name: str, line: int) -> None:
+        earlier: int | None = self._said.setdefault(name if len(name) <= _LONG else _key(name), line)
+        if earlier == line:
+            earlier = self._implied_line(name) if self._implied and name[0] in _DIGITS else None
+            if earlier is not None:
+                del self._said[_key(name)]
+        if earlier is not None:
+            raise _taken(name, earlier)
 
     def _refuse_taken(self, name: str) -> None:
         line = self._said.get(_key(name))
-        if line is None and name[0] in "123456789":
+        if line is None and name[0] in _DIGITS:
             line = self._implied_line(name)
         if line is not None:
-            raise RowError("id", f"{name[:80]!r} is already the id of row {line}: each sample needs an id of its own")
+            raise _taken(name, line)
 
     def _implied_line(self, name: str) -> int | None:
         head, slash, tail = name.partition("/")
@@ -73,3 +83,7 @@ class Ids:
 
 def _key(name: str) -> str | bytes:
     return name if len(name) <= _LONG else blake2b(name.encode("utf-8"), digest_size=16).digest()
+
+
+def _taken(name: str, line: int) -> RowError:
+    return RowError("id", f"{name[:80]!r} is already the id of row {line}: each sample needs an id of its own")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plaudit.errors import DataError
 from plaudit.records._whole import replace_file
@@ -57,11 +58,16 @@ def refuse(rejected: Rejected) -> None:
     raise DataError(f"{rejected} (give on_reject=… to put such rows aside and read on)")
 
 
-def rejected(path: str, line: int, row: object, error: RowError, raw: bytes | str | None) -> Rejected:
+def rejected(path: str, line: int, row: Mapping[str, Any] | None, error: RowError, raw: bytes | str | None) -> Rejected:
     """A row's error as the caller gets it."""
-    shown = raw if raw is not None else "" if row is None else repr(row)
+    shown = raw if raw is not None else _sketch(row)
     field = None if error.field is None else printable(error.field)
     return Rejected(path, line, field, printable(error.message), printable(shown))
+
+
+def _sketch(row: Mapping[str, Any] | None) -> str:
+    cut = {name: value[:RAW_LIMIT] if isinstance(value, str) else value for name, value in (row or {}).items()}
+    return repr(cut) if cut else ""
 
 
 def printable(raw: bytes | str) -> str:

@@ -1,6 +1,18 @@
 """The contract: rewards, comparators, their algebra, specs and fingerprints."""
 
-from plaudit.reward._algebra import Clip, Gate, Lexicographic, Minimum, Named, Part, Product, Sum, joint_facts, lexicographic, minimum
+from plaudit.reward._algebra import (
+    Clip,
+    Gate,
+    Lexicographic,
+    Minimum,
+    Named,
+    Part,
+    Product,
+    Sum,
+    joint_facts,
+    lexicographic,
+    minimum,
+)
 from plaudit.reward._base import Combinator, Reward
 from plaudit.reward._columns import combined
 from plaudit.reward._comparator import Comparator

@@ -226,7 +226,9 @@ class Clip(Combinator):
         return self.reward.name
 
     def _cut(self, values: Any) -> Any:
-        return np.minimum(np.maximum(values, -np.inf if self.low is None else self.low), np.inf if self.high is None else self.high)
+        return np.minimum(
+            np.maximum(values, -np.inf if self.low is None else self.low), np.inf if self.high is None else self.high
+        )
 
     def operands(self) -> Mapping[str, Reward]:
         return {self.reward.name: self.reward}
@@ -357,7 +359,7 @@ class Part(Combinator):
 def add(a: Reward, b: Reward | float) -> Reward:
     """a + b, flattened: addends of a sum join it, and equal rewards of one name become one part with the sum of the weights."""
     if not isinstance(b, Reward):
-        return _as_sum(a) if b == 0 else _sum_of([a], bias=float(b))
+        return a if b == 0 else _sum_of([a], bias=float(b))
     return _sum_of([a, b])
 
 
@@ -376,7 +378,8 @@ def minimum(*rewards: Reward) -> Reward:
     """The smallest of several rewards, flattened.
 
     >>> from plaudit.reward import reward
-    >>> minimum(reward(lambda response: 1.0, range=(0, 1)).named("a"), reward(lambda response: 2.0, range=(0, 2)).named("b")).facts.parts
+    >>> a, b = (reward(lambda response: 1.0, range=(0, 1)).named(n) for n in "ab")
+    >>> minimum(a, b).facts.parts
     ('a', 'b')
     """
     if not rewards:

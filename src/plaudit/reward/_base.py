@@ -131,12 +131,18 @@ class Reward(Configured):
         return self.__mul__(other)
 
     def __sub__(self, other: Reward | float) -> Reward:
+        from plaudit.reward._algebra import add
+
         if isinstance(other, Real):
-            return self + -float(other)
-        raise TypeError(f"{self.name} - …: higher is better, always; write the cost as a reward that is never positive and add it")
+            return add(self, -float(other))
+        raise TypeError(
+            f"{self.name} - …: higher is better, always; write the cost as a reward that is never positive and add it"
+        )
 
     def __rsub__(self, other: object) -> Reward:
-        raise TypeError(f"… - {self.name}: higher is better, always; write the cost as a reward that is never positive and add it")
+        raise TypeError(
+            f"… - {self.name}: higher is better, always; write the cost as a reward that is never positive and add it"
+        )
 
     def __neg__(self) -> Reward:
         raise TypeError(f"-{self.name}: higher is better, always; write the cost as a reward that is never positive and add it")

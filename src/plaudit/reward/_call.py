@@ -40,11 +40,15 @@ def method_of(leaf: Configured, facts: Facts) -> str:
     if is_async != (facts.lane == "io"):
         raise ContractError(f"{leaf.name} writes {method} and declares lane {facts.lane!r}: async methods live on the io lane")
     if facts.scope != "sample" and not method.endswith("_batch"):
-        raise ContractError(f"{leaf.name} declares scope {facts.scope!r} and writes {method}: a {facts.scope} needs a batch method")
+        raise ContractError(
+            f"{leaf.name} declares scope {facts.scope!r} and writes {method}: a {facts.scope} needs a batch method"
+        )
     return method
 
 
-async def call_each(leaf: Configured, method: str, facts: Facts, items: Sequence[Any], context: Context, use: Settings) -> Results[Any]:
+async def call_each(
+    leaf: Configured, method: str, facts: Facts, items: Sequence[Any], context: Context, use: Settings
+) -> Results[Any]:
     """One call for each item; raises the common error when there are several items and each raised the same one."""
     function = _bound(leaf, method, facts, context)
     results = await run_lane(
@@ -112,7 +116,9 @@ def _checked(leaf: Configured, method: str, result: Any, n: int) -> Any:
     try:
         size = len(result)
     except TypeError:
-        raise ContractError(f"{leaf.name}.{method} returned {type(result).__name__}: expected {n} results, one for each item") from None
+        raise ContractError(
+            f"{leaf.name}.{method} returned {type(result).__name__}: expected {n} results, one for each item"
+        ) from None
     if size != n:
         raise ContractError(f"{leaf.name}.{method} returned {size} results for {n} items: expected one for each, in their order")
     return result

@@ -36,7 +36,7 @@ def combined(
         reasons: list[str | None] = [None] * n
         if not scored.all():
             reasons = [None if ok else "all_abstained" for ok in scored.tolist()]
-        for name, part in reversed(operands.items()):
+        for name, part in reversed(list(operands.items())):
             lost = np.flatnonzero(part.codes == FAILED)
             if lost.size and not drop_failures:
                 codes[lost] = FAILED

@@ -84,14 +84,18 @@ async def _compare(comparator: Comparator, pairs: Sequence[SamplePair], context:
         results = await call_each(comparator, method, facts, [pairs[i] for i in rows], context, use)
         for k, i in enumerate(rows):
             outcome = results.failures.get(k)
-            found[i] = _priced(_typed(comparator, results.values[k]) if outcome is None else _failed(outcome, facts), results.seconds[k])
+            found[i] = _priced(
+                _typed(comparator, results.values[k]) if outcome is None else _failed(outcome, facts), results.seconds[k]
+            )
     elif rows:
         sizes = [len(pairs[i][0].response) + len(pairs[i][1].response) for i in rows]
         limit = facts.batch_size or use.batch_size
         units = list(batches(rows, sizes, limit)) if facts.lane == "gpu" else [rows]
         for unit, result, seconds in await call_units(comparator, method, facts, list(pairs), units, halves, context, use):
             for k, i in enumerate(unit):
-                found[i] = _priced(_failed(result, facts) if isinstance(result, Outcome) else _typed(comparator, result[k]), seconds)
+                found[i] = _priced(
+                    _failed(result, facts) if isinstance(result, Outcome) else _typed(comparator, result[k]), seconds
+                )
     return [p for p in found if p is not None]
 
 

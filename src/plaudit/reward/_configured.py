@@ -32,7 +32,9 @@ class Configured(ABC):
         super().__init_subclass__(**arguments)
         written = [name for name in cls.LEAVES if _written_in(cls, name)]
         if len(written) > 1:
-            raise ContractError(f"{cls.__name__} writes {' and '.join(written)}: a leaf writes exactly one of {', '.join(cls.LEAVES)}")
+            raise ContractError(
+                f"{cls.__name__} writes {' and '.join(written)}: a leaf writes exactly one of {', '.join(cls.LEAVES)}"
+            )
 
     @property
     @abstractmethod
@@ -106,7 +108,9 @@ def fields_of(thing: Configured) -> tuple[dataclasses.Field[Any], ...]:
     """The dataclass fields. Raises ContractError when the class is not a frozen dataclass."""
     parameters = getattr(type(thing), "__dataclass_params__", None)
     if parameters is None or not parameters.frozen or "__dataclass_fields__" not in vars(type(thing)):
-        raise ContractError(f"{type(thing).__qualname__}: decorate it with @dataclass(frozen=True); its fields are its configuration")
+        raise ContractError(
+            f"{type(thing).__qualname__}: decorate it with @dataclass(frozen=True); its fields are its configuration"
+        )
     return dataclasses.fields(thing)  # type: ignore[arg-type]
 
 

@@ -26,7 +26,8 @@ class Facts:
     Fields:
         range: (lo, hi) that every value lies in; None = undeclared, infinities = unbounded.
         scope: what a value depends on: the sample, its whole group, or the whole batch.
-        reads: names of the Sample fields it looks at (``"meta.NAME"`` for a column, ``"models.NAME"`` for a model).
+        reads: names of the Sample fields it looks at (``"meta.NAME"`` for a column), of models
+            (``"models.NAME"``) and of the context (``"context.step"``).
         parts: names of the parts that every verdict has; constant.
         deterministic: the same sample gives the same verdict.
         stateful: it owns numbers that change between calls (`Stateful`).
@@ -70,9 +71,9 @@ class Facts:
             raise ContractError(f"Facts.lane is {self.lane!r}: expected one of {LANES}")
         object.__setattr__(self, "reads", frozenset(self.reads))
         for name in self.reads:
-            if name not in SAMPLE_FIELDS and not name.startswith(("meta.", "models.")):
+            if name not in SAMPLE_FIELDS and not name.startswith(("meta.", "models.", "context.")):
                 raise ContractError(
-                    f"Facts.reads names {name!r}: expected a field of Sample, 'meta.NAME' for a column or 'models.NAME' for a model"
+                    f"Facts.reads names {name!r}: expected a field of Sample, 'meta.COLUMN', 'models.NAME' or 'context.FIELD'"
                 )
         for name in ("timeout", "batch_size", "max_in_flight"):
             number = getattr(self, name)

@@ -109,7 +109,9 @@ def _spell(hint: Any) -> str:
         return " or ".join(repr(a) for a in arguments)
     if origin is not None:
         name = getattr(origin, "__name__", str(origin))
-        return {"tuple": "a list", "list": "a list", "Sequence": "a list", "Mapping": "a mapping", "dict": "a mapping"}.get(name, name)
+        return {"tuple": "a list", "list": "a list", "Sequence": "a list", "Mapping": "a mapping", "dict": "a mapping"}.get(
+            name, name
+        )
     if hint in (None, type(None)):
         return "null"
     return {"str": "text", "float": "a number", "int": "a whole number", "bool": "true or false", "Path": "a path"}.get(

@@ -79,7 +79,9 @@ class Canonical:
             return self.of(value.value)
         if isinstance(value, (int, float, np.integer, np.floating)):
             number = float(value)
-            return {"number": str(int(value)) if not isinstance(value, (float, np.floating)) or number.is_integer() else repr(number)}
+            return {
+                "number": str(int(value)) if not isinstance(value, (float, np.floating)) or number.is_integer() else repr(number)
+            }
         if isinstance(value, (bytes, bytearray)):
             return {"bytes": digest(bytes(value))}
         if id(value) in self._open:

@@ -241,16 +241,21 @@ def make_function(function: Callable[..., Any], **facts: Any) -> Function:
     if facts.get("style", "plaudit") != "plaudit":
         from plaudit.reward._foreign import make_foreign
 
-        return make_foreign(function, **facts)
+        foreign: Function = make_foreign(function, **facts)
+        return foreign
     is_async = inspect.iscoroutinefunction(function)
     batch = bool(facts.get("batch", False))
     if is_async and batch:
         raise ContractError("@reward: an async function is called once for each sample; leave batch out")
     lane = facts.get("lane") or ("io" if is_async else "inline")
     if is_async != (lane == "io"):
-        raise ContractError(f"@reward: lane {lane!r} and {'an async' if is_async else 'a plain'} function: async lives on the io lane")
+        raise ContractError(
+            f"@reward: lane {lane!r} and {'an async' if is_async else 'a plain'} function: async lives on the io lane"
+        )
     if facts.get("scope", "sample") != "sample" and not batch:
-        raise ContractError(f"@reward: scope {facts['scope']!r} needs batch=True: the function must see the whole {facts['scope']}")
+        raise ContractError(
+            f"@reward: scope {facts['scope']!r} needs batch=True: the function must see the whole {facts['scope']}"
+        )
     if lane == "gpu" and not batch:
         raise ContractError("@reward: the gpu lane needs batch=True")
     kind: type[Function] = FunctionAsync if is_async else FunctionBatch if batch else FunctionOne

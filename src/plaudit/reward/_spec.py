@@ -52,7 +52,9 @@ def to_spec(thing: Configured) -> dict[str, Any]:
     use = next((name for name, node in NODES.items() if node is cls), None) or catalog.name_of(catalog.REWARDS, cls)
     if use is None:
         if cls.__module__ == "__main__" or "<locals>" in cls.__qualname__:
-            raise SpecError(f"{cls.__qualname__} has no address: put the class at the top of a module, or in a package's entry points")
+            raise SpecError(
+                f"{cls.__qualname__} has no address: put the class at the top of a module, or in a package's entry points"
+            )
         use = f"{cls.__module__}:{cls.__qualname__}"
     return {"use": use, **_changed_fields(thing)}
 
@@ -63,7 +65,7 @@ def from_spec(spec: Mapping[str, Any] | str | Path, *, folder: Path | None = Non
     `folder` is where relative paths start; None = the file's own folder, else the working directory. Raises SpecError for
     an unknown name or key (naming the nearest right one), a wrong type, a missing field, a cycle.
 
-    >>> from_spec("{use: sum, weights: {b: 0.5}, parts: {a: {use: verify.exact}, b: {use: verify.exact, ignore_case: true}}}").facts.parts
+    >>> from_spec("{use: sum, weights: {b: 0.5}, parts: {a: {use: verify.exact}, b: {use: verify.math}}}").facts.parts
     ('a', 'b')
     """
     return _Builder().build_source(spec, folder)
@@ -106,7 +108,9 @@ def _plain(value: Any, where: str) -> Any:
         return [_plain(v, f"{where}[{i}]") for i, v in enumerate(value)]
     if isinstance(getattr(value, "address", None), str):
         return value.address
-    raise SpecError(f"{where} holds {type(value).__name__}, which a spec cannot describe: use text, numbers, lists, paths or rewards")
+    raise SpecError(
+        f"{where} holds {type(value).__name__}, which a spec cannot describe: use text, numbers, lists, paths or rewards"
+    )
 
 
 def _function_path(thing: Function) -> str:
@@ -138,7 +142,9 @@ class _Builder:
     def _file(self, path: Path, folder: Path) -> Any:
         full = (folder / path).resolve()
         if full in self._files:
-            raise SpecError(f"{path}: the spec files include each other in a circle: {' -> '.join(p.name for p in [*self._files, full])}")
+            raise SpecError(
+                f"{path}: the spec files include each other in a circle: {' -> '.join(p.name for p in [*self._files, full])}"
+            )
         try:
             text = full.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
@@ -151,7 +157,8 @@ class _Builder:
 
     def _text(self, text: str, where: str, folder: Path) -> Any:
         try:
-            content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader that also refuses double keys
+            # A SafeLoader that also refuses double keys.
+            content = yaml.load(text, Loader=_UniqueKeys)
         except (yaml.YAMLError, RecursionError) as error:
             raise SpecError(f"{where} is not YAML: {error}") from error
         return self.build(content, where, folder)
@@ -287,7 +294,9 @@ def _load_function(row: dict[str, Any], where: str, folder: Path) -> Reward:
             raise SpecError(f"{where}: {path} is a reward with facts of its own; remove {', '.join(row)}")
         return dataclasses.replace(found, path=path) if isinstance(found, Function) else found
     if not callable(found):
-        raise SpecError(f"{where}: {source} has no function {name!r}{catalog.nearest(name, [n for n in vars(module) if n[0] != '_'])}")
+        raise SpecError(
+            f"{where}: {source} has no function {name!r}{catalog.nearest(name, [n for n in vars(module) if n[0] != '_'])}"
+        )
     fitted = fit(Function, row, where, folder)
     made: Reward = _described(lambda: make_function(found, path=path, **fitted), where)
     return made
@@ -322,7 +331,7 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, (list, dict)):
                 raise yaml.constructor.ConstructorError(None, None, "a key must be text", key_node.start_mark)
             if key in seen and key_node.tag != "tag:yaml.org,2002:merge":

@@ -86,4 +86,6 @@ def use_name(reward: Reward) -> str:
     """The name that a spec uses for this kind of reward."""
     if isinstance(reward, Combinator) and type(reward).__module__.startswith("plaudit.reward."):
         return snake_case(type(reward).__name__)
-    return str(getattr(reward, "use", None) or catalog.name_of(catalog.REWARDS, type(reward)) or snake_case(type(reward).__name__))
+    return str(
+        getattr(reward, "use", None) or catalog.name_of(catalog.REWARDS, type(reward)) or snake_case(type(reward).__name__)
+    )

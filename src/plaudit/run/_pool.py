@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from plaudit.errors import RunError
-from plaudit.run._pool_jobs import Job, JobFuture, home_module
+from plaudit.run._pool_jobs import Job, modules_named
 from plaudit.run._pool_outcome import Ending, Outcome, RemoteError
 from plaudit.run._pool_supervisor import Supervisor
 
@@ -73,9 +73,10 @@ class CpuPool:
     def submit(self, function: Callable[[T], R], items: Sequence[T], *, timeout: float | None = None) -> Future[list[Outcome]]:
         """Run `function(item)` for each item; the future holds one Outcome per item, in order.
 
-        `timeout` is in seconds, per item, and starts when a worker picks the item up; None = no limit. The items are pickled when a
-        worker is ready for them: do not change them meanwhile. `cancel()` on the future works at any time before the last item has
-        ended. Raises what pickling the function raises, and RunError when the pool is closed.
+        `timeout` is in seconds, per item, and starts when a worker picks the item up; None = no limit. The items are pickled
+        when a worker is ready for them: do not change them meanwhile. `cancel()` on the future works at any time before the last
+        item has ended, and so does interrupting `result()`; `running()` is never true. Raises what pickling the function raises,
+        and RunError when the pool is closed.
         """
         if timeout is not None and not 0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}, expected a positive number of seconds, or None for no limit")
@@ -83,23 +84,25 @@ class CpuPool:
         if not job.items:
             job.future.set_result([])
             return job.future
+        self.preload(*modules_named(job.frame))
         job.future.pool = self
         supervisor = self._command(lambda it: it.call(partial(it.admit, job)))
         job.future.add_done_callback(partial(_cancel, supervisor, job))
-        module = home_module(function)
-        if module.startswith("plaudit."):
-            self.preload(module)
         return job.future
 
     def warm(self, timeout: float = 60.0) -> None:
         """Start all workers and wait until they are ready, at most `timeout` seconds."""
         ready = threading.Event()
-        self._command(lambda it: it.call(partial(it.warm, ready)))
+        self._command(lambda it: it.call(partial(it.workforce.warm, ready)))
         ready.wait(timeout)
 
     def preload(self, *modules: str) -> None:
-        """Have workers that start from now on born with these modules imported."""
-        self._command(lambda it: it.call(partial(it.import_modules, modules)))
+        """Have workers that start from now on born with these modules imported; starts nothing itself."""
+        with self._lock:
+            new = [module for module in modules if module not in self._preload]
+            self._preload += new
+            if new and self._supervisor is not None:
+                self._supervisor.call(partial(self._supervisor.workforce.import_modules, new))
 
     def close(self) -> None:
         """Kill all workers; items that have not ended are CANCELLED. May be called twice."""
@@ -115,7 +118,8 @@ class CpuPool:
         supervisor = self._supervisor
         if supervisor is None:
             return PoolStats(0, 0, 0, 0)
-        return PoolStats(len(supervisor.workers), supervisor.started, supervisor.killed, supervisor.lost)
+        force = supervisor.workforce
+        return PoolStats(len(force.workers), force.started, force.killed, force.lost)
 
     def __enter__(self) -> CpuPool:
         return self
@@ -166,8 +170,8 @@ def available_cpus() -> int:
 
 
 def _cancel(supervisor: Supervisor, job: Job, future: Future[list[Outcome]]) -> None:
-    if future.cancelled():
-        supervisor.call(partial(supervisor.cancel, job))
+    if future.cancelled() and not supervisor.call(partial(supervisor.cancel, job)):
+        future.set_running_or_notify_cancel()  # the pool ended in the same moment; waiters want to be told all the same
 
 
 _pools: weakref.WeakSet[CpuPool] = weakref.WeakSet()

@@ -37,8 +37,8 @@ class Dispatch:
         idle = not worker.given
         if idle and (suspect := self.queue.suspect()):
             job, index = suspect
-            worker.alone = True
             self._send(worker, job, self._pickled(job, index), now)
+            worker.alone = bool(worker.given)
         elif not worker.alone and worker.backlog <= DEPTH_S / 2 and not self.queue.has_suspects:
             turn = self.queue.next_job(DEPTH_S - worker.backlog, idle, self.limit)
             if turn is not None:
@@ -105,9 +105,7 @@ class Dispatch:
         return stays
 
     def _settle(self, job: Job, index: int, waited: float, answer: Answer) -> None:
-        if answer.code == wire.SKIPPED:
-            job.again.append(index)
-        elif answer.code == wire.UNLOADABLE and self._sent_by_value(job, index, answer):
+        if answer.code == wire.SKIPPED or (answer.code == wire.UNLOADABLE and self._sent_by_value(job, index, answer)):
             job.again.append(index)
         elif _late(job, answer) and not _starved(job, waited * 1e9):
             # The worker ended before anybody looked; whether a host is busy must not decide what an answer is worth.
@@ -141,11 +139,15 @@ class Dispatch:
         else:
             self.end(job, index, Outcome(Ending.OVERRAN, detail=_took(seconds), seconds=seconds))
 
-    def blame(self, job: Job, index: int, how: str, seconds: float) -> None:
+    def blame(self, worker: WorkerProcess, ticket: int, how: str, seconds: float) -> None:
         """Record that a worker died on an item: it runs once more alone, then it is LOST."""
+        job, index = worker.given.pop(ticket)
+        if job.dropped:
+            return
         job.deaths[index] = deaths = job.deaths.get(index, 0) + 1
         if deaths >= DEATHS:
-            self.end(job, index, Outcome(Ending.LOST, detail=f"its worker died twice on it, the last time by {how}", seconds=seconds))
+            detail = f"its worker died {DEATHS} times on it, the last time by {how}"
+            self.end(job, index, Outcome(Ending.LOST, detail=detail, seconds=seconds))
         else:
             job.alone.append(index)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import os
 import pickle
+import re
 import sys
 import threading
 from collections import deque
@@ -20,6 +20,7 @@ from plaudit.run import _pool_wire as wire
 from plaudit.run._pool_outcome import Answer, Outcome
 
 MAX_CHUNK = 4096
+SEARCHED_BYTES = 1 << 20
 
 _by_value_lock = threading.Lock()
 
@@ -88,7 +89,6 @@ class Job:
         if module not in self.by_value:
             self.by_value.add(module)
             self.function, self.frame = pickled_function(self.call, self.by_value)
-
 
     def unpickle(self, answers: list[tuple[int, Answer]]) -> None:
         """Turn answers into outcomes; on the delivering thread."""
@@ -171,14 +171,10 @@ def pickled_function(function: Callable[[Any], Any], by_value: set[str]) -> tupl
     return name, wire.FRAME.pack(wire.FUNCTION, name, len(body)) + body
 
 
-def home_module(function: Callable[[Any], Any]) -> str:
-    """Name of the module that a function, a method, a partial or a callable object comes from."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    owner = getattr(function, "__self__", None)
-    if owner is not None and not isinstance(owner, type(sys)):
-        return type(owner).__module__
-    return getattr(function, "__module__", None) or type(function).__module__
+def modules_named(frame: bytes) -> list[str]:
+    """Modules of plaudit that a pickled function refers to."""
+    names = {name.decode() for name in re.findall(rb"plaudit(?:\.\w+)+", frame[:SEARCHED_BYTES])}
+    return sorted(names & sys.modules.keys())
 
 
 @contextlib.contextmanager

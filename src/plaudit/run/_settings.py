@@ -34,7 +34,8 @@ class Settings:
         return self.pool if self.pool is not None else shared_cpu_pool()
 
 
-_settings: ContextVar[Settings] = ContextVar("plaudit_settings", default=Settings())
+_DEFAULT = Settings()
+_settings: ContextVar[Settings] = ContextVar("plaudit_settings", default=_DEFAULT)
 
 
 def settings() -> Settings:

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from plaudit.run import _pool_wire as wire
@@ -64,7 +64,7 @@ class Zygote:
             self.selector.register(self.host_fd, selectors.EVENT_READ)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # workers end without flushing
 
-    def preload(self, modules: Iterable[str]) -> None:
+    def preload(self, modules: Sequence[str]) -> None:
         """Import modules so that later workers are forked with them; one that fails is named on standard error."""
         self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a hanging import would not see that the host is gone
         self._exit_if_orphan()
@@ -74,7 +74,7 @@ class Zygote:
             except Exception as error:
                 print(f"plaudit: workers start without {name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         if LINUX and len(os.listdir("/proc/self/task")) > 1:
-            print(f"plaudit: importing {', '.join(modules)} started threads; forked workers lack them", file=sys.stderr, flush=True)
+            print(f"plaudit: importing {', '.join(modules)} started threads; forked workers lack them", file=sys.stderr)
         self._prctl(PR_SET_PDEATHSIG, 0)  # from here on the host's death is an orderly end
         self._exit_if_orphan()
         gc.collect()
@@ -114,7 +114,9 @@ class Zygote:
         try:
             pid = os.fork()
         except OSError:  # no memory or no process left: the host asks again
-            ours.close(), theirs.close(), os.close(slot)
+            ours.close()
+            theirs.close()
+            os.close(slot)
             self._tell(wire.UNBORN, 0, 0)
             return
         if pid == 0:
@@ -125,7 +127,8 @@ class Zygote:
         if LINUX:
             descriptors.append(os.pidfd_open(pid))
         socket.send_fds(self.control, [wire.MESSAGE.pack(wire.BORN, pid, 0)], descriptors)
-        ours.close(), theirs.close()
+        ours.close()
+        theirs.close()
         for descriptor in descriptors[1:]:
             os.close(descriptor)
 

@@ -32,9 +32,7 @@ class Cost:
     money: float = 0.0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.seconds + other.seconds, self.calls + other.calls, self.tokens + other.tokens, self.money + other.money
-        )
+        return Cost(self.seconds + other.seconds, self.calls + other.calls, self.tokens + other.tokens, self.money + other.money)
 
 
 _FREE = Cost()

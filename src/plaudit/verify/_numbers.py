@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from plaudit.verify._units import CURRENCY_SIGNS, read_unit
+from plaudit.verify._units import CURRENCY_SIGNS, STANDARD_UNITS, read_unit
 
 LONGEST = 1_000
 """Characters of the longest text that is read as a number; it bounds the digits as well."""
@@ -24,34 +24,30 @@ class Number(NamedTuple):
 
     Fields:
         value: exact.
-        name: the left side of "x = 5"; None = none was written.
-        currency: ISO code ("USD"); None = none was written.
-        unit: the unit's standard name, or the words behind the number; "%" for percent; None = none was written.
+        name: the symbol on the left side of "x = 5"; None = none was written, or words were ("Area = 5").
+        unit: standard name of the unit ("km", "%", "USD"), or the words behind the number; None = none was written.
     """
 
     value: Fraction
     name: str | None = None
-    currency: str | None = None
     unit: str | None = None
 
 
 def equal(a: Number, b: Number, percent: Percent = "unit", units: Units = "drop") -> bool:
     """Whether two numbers are the same number under the stated conventions; exact, never rounded.
 
-    ``percent="unit"``: the sign is a unit (25% is not 0.25); ``"value"``: 25% is 0.25. ``units="drop"``: a unit, currency
-    or name that only one side writes is left out, one that both write must agree; ``"strict"``: both must write the same
-    (a name may still be left out).
+    ``percent="unit"``: the sign is a unit (25% is not 0.25); ``"value"``: 25% is 0.25. ``units="drop"``: a unit or currency
+    that only one side writes is left out, one that both write must agree; ``"strict"``: both must write the same. Names must
+    agree where both write one.
 
     >>> equal(read_number("18 dollars"), read_number("$18.00")), equal(read_number("5 km"), read_number("5 m"))
     (True, False)
     """
     if percent == "value":
         a, b = _percent_to_value(a), _percent_to_value(b)
-    if a.value != b.value or (a.name is not None and b.name is not None and a.name != b.name):
+    if a.value != b.value or not _agree(a.name, b.name):
         return False
-    if units == "strict":
-        return a.currency == b.currency and a.unit == b.unit
-    return _agree(a.currency, b.currency) and _agree(a.unit, b.unit)
+    return a.unit == b.unit if units == "strict" else _agree(a.unit, b.unit)
 
 
 def _agree(a: str | None, b: str | None) -> bool:
@@ -89,7 +85,9 @@ def clean(text: str) -> str:
         text = text.replace("$", " ")
     text = _SPACE.sub(" ", text.replace(_DOLLAR, "$"))
     while True:
-        inner = text.strip(" *_`'\"“”‘’,;:").removesuffix(".").rstrip()
+        inner = text.strip(" *_`'\"“”‘’,;:")
+        if inner.endswith(".") and not inner.endswith(".."):
+            inner = inner[:-1].rstrip()
         if (wrapped := _WRAPPED.match(inner) or _WRAPPED_FRACTION.match(inner)) is not None:
             inner = wrapped.group(1)
         elif inner[:1] == "(" and inner[-1:] == ")" and "(" not in inner[1:] and ")" not in inner[:-1]:
@@ -103,23 +101,25 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,400}\Z")
 _DECIMAL = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?:\ [0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _ARGUMENT = rf"(?:\{{\ ?([+-]?(?:{_DECIMAL}))\ ?\}}|\ ?([0-9]))"
 _NAME = re.compile(
-    r"((?:\\text\{)?[A-Za-z][A-Za-z ]{0,30}\}?(?:_\{?[A-Za-z0-9]{1,5}\}?)?(?:\([A-Za-z0-9, ]{1,10}\))?) ?(?:=|≈|\\approx(?![a-z])) ?(?=\S)"
+    r"((?:\\text\{)?[A-Za-z][A-Za-z ]{0,30}\}?(?:_\{?[A-Za-z0-9]{1,5}\}?)?(?:\([A-Za-z0-9, ]{1,10}\))?)"
+    r" ?(?:=|≈|\\approx(?![a-z])) ?(?=\S)"
 )
-_ABOUT = re.compile(r"(?:≈|~|=|\\approx|\\sim|(?:approximately|about|around|roughly|exactly|only|just|a total of|equals?|is)(?![A-Za-z])) ?", re.I)
+_ABOUT = re.compile(
+    r"(?:≈|=|\\approx|\\sim|(?:approximately|about|around|roughly|exactly|only|just|a total of)(?![A-Za-z])) ?", re.IGNORECASE
+)
 _VALUE = re.compile(
-    rf"""([+-]?)\ ?((?:US)?\$|[{CURRENCY_SIGNS}])?\ ?([+-]?)\ ?(?:
-      ([0-9]+)\ ?\\frac\ ?{_ARGUMENT}{_ARGUMENT}            # 2\frac{{1}}{{2}}
-    | ([0-9]+)\ ([0-9]+)\ ?/\ ?([0-9]+)                     # 2 1/2
-    | \\frac\ ?{_ARGUMENT}{_ARGUMENT}                       # \frac{{1}}{{2}}, \frac12
-    | (?P<a>{_DECIMAL})\ ?/\ ?(?P<b>{_DECIMAL})             # 1/2
-    | (?:(?P<mantissa>{_DECIMAL})\ ?(?:\*|\\times|\\cdot|x)\ ?)?10\ ?(?:\^|\*\*)\ ?(?:\{{\ ?(?P<power>[+-]?[0-9]+)\ ?\}}|(?P<bare_power>[+-]?[0-9]+))
-    | (?P<decimal>{_DECIMAL})(?:[eE](?P<e>[+-]?[0-9]+)(?![0-9A-Za-z.]))?
+    rf"""([+-]?)\ ?((?:US)?\$|[{"".join(CURRENCY_SIGNS)}])?\ ?([+-]?)\ ?(?:
+      (?:(?P<whole>[0-9]+)\ ?)?\\frac\ ?{_ARGUMENT}{_ARGUMENT}       # \frac{{1}}{{2}}, \frac12, 2\frac12
+    | (?P<and>[0-9]+)\ (?P<n>[0-9]+)\ ?/\ ?(?P<d>[0-9]+)          # 2 1/2
+    | (?P<a>{_DECIMAL})\ ?/\ ?(?P<b>{_DECIMAL})                    # 1/2
+    | (?:(?P<mantissa>{_DECIMAL})\ ?(?:\*|\\times|\\cdot|x)\ ?)?10\ ?(?:\^|\*\*)\ ?  # 1.5*10^{{3}}
+      (?:\{{\ ?(?P<power>[+-]?[0-9]+)\ ?\}}|(?P<bare_power>[+-]?[0-9]+))
+    | (?P<decimal>{_DECIMAL})(?:[eE](?P<e>[+-]?[0-9]+)(?![0-9A-Za-z.]))?  # 1.5, 1.5e3
     )""",
     re.VERBOSE,
 )
 
 
-@lru_cache(maxsize=4096)
 def read_number(text: str) -> Number | None:
     r"""The number that a text writes, exactly; None = it is not one number that is understood, or breaks a size guard.
 
@@ -128,33 +128,80 @@ def read_number(text: str) -> Number | None:
     currency signs; units and words behind (`read_unit`); LaTeX delimiters, fonts and spacing; a full stop at the end.
     Not understood, and refused: sums, roots, powers of other bases, number words, decimal commas, base subscripts.
 
-    >>> read_number(r"\$1{,}234.50"), read_number(r"-2\dfrac{1}{3}").value
-    (Number(value=Fraction(2469, 2), name=None, currency='USD', unit=None), Fraction(-7, 3))
+    >>> read_number(r"\$1{,}234.50")
+    Number(value=Fraction(2469, 2), name=None, unit='USD')
+    >>> read_number(r"-2\dfrac{1}{3}").value
+    Fraction(-7, 3)
     >>> read_number("10^1000000000") is None and read_number("3 or 4") is None
     True
     """
-    if len(text) > LONGEST:
-        return None
+    return _read(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=8192)  # the samples of a group repeat a reference and a few answers
+def _read(text: str) -> Number | None:
     if _INTEGER.match(text):
         return Number(Fraction(int(text)))
     text = clean(text)
     name = None
-    if "=" in text or "≈" in text or "approx" in text:
-        if (named := _NAME.match(text)) is not None:
-            name, text = named.group(1).replace("\\text{", "").replace("}", "").strip(), text[named.end() :]
+    if (named := _NAME.match(text)) is not None:
+        name, text = _symbol(named.group(1)), text[named.end() :]
     if (about := _ABOUT.match(text)) is not None:
         text = text[about.end() :]
     match = _VALUE.match(text)
-    if match is None or (match.group(1) and match.group(3)):
+    if match is None or (value := _exact(match)) is None or (suffix := read_unit(text[match.end() :])) is None:
         return None
-    value = _exact(match)
+    unit = suffix.unit
+    if (sign := match.group(2)) is not None:
+        currency = CURRENCY_SIGNS[sign[-1]]
+        # "$18 per day" is read as dollars; "$18 km" and "$18 euros" are not read.
+        if unit in STANDARD_UNITS and unit != currency:
+            return None
+        unit = currency
+    return Number(value * suffix.factor, name, unit)
+
+
+def _symbol(name: str) -> str | None:
+    name = name.replace("\\text{", "").replace("}", "").strip()
+    return name if len(name.split("(")[0].split("_")[0]) <= 2 else None
+
+
+def _exact(match: re.Match[str]) -> Fraction | None:
+    sign, _, inner_sign, whole, braced_n, bare_n, braced_d, bare_d = match.groups()[:8]
+    if sign and inner_sign:
+        return None
+    group = match.groupdict()
+    value: Fraction | None
+    if (numerator := braced_n or bare_n) is not None:
+        value = _ratio(numerator, braced_d or bare_d)
+        if whole is not None:
+            # "2\frac{-1}{2}" is a product or a slip, not a mixed number.
+            value = None if value is None or value < 0 else int(whole) + value
+    elif group["and"] is not None:
+        value = _ratio(group["n"], group["d"])
+        value = None if value is None else int(group["and"]) + value
+    elif group["a"] is not None:
+        value = _ratio(group["a"], group["b"])
+    else:
+        digits = group["decimal"] or group["mantissa"] or "1"
+        value = _scaled(_decimal(digits), group["power"] or group["bare_power"] or group["e"])
     if value is None:
         return None
-    suffix = read_unit(text[match.end() :])
-    if suffix is None:
-        return None
-    sign = match.group(2)
-    currency = CURRENCY_SIGNS_TO_CODE[sign] if sign else suffix.currency
-    if sign and suffix.currency not in (None, currency):
-        return None
-    return Number(value * suffix.factor, name, currency, suffix.unit)
+    return -value if "-" in (sign, inner_sign) else value
+
+
+def _decimal(digits: str) -> Fraction:
+    whole, _, part = digits.replace(",", "").replace(" ", "").partition(".")
+    return Fraction(int(whole + part), 10 ** len(part))
+
+
+def _ratio(numerator: str, denominator: str) -> Fraction | None:
+    bottom = _decimal(denominator)
+    return _decimal(numerator) / bottom if bottom else None
+
+
+def _scaled(value: Fraction, power: str | None) -> Fraction | None:
+    if power is None:
+        return value
+    exponent = int(power)
+    return value * Fraction(10) ** exponent if abs(exponent) <= LARGEST_EXPONENT else None

@@ -1,0 +1,42 @@
+# Each target makes the virtual environment it needs: `make quickstart` and `make test` work on a fresh machine.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+TRL_OLD := 1.9.2
+
+.PHONY: setup quickstart test lint bench docs clean
+
+setup: .venv/.installed
+
+.venv/.installed: pyproject.toml Makefile
+	@echo "== making .venv"
+	@# Debian splits venv off into a package of its own; virtualenv does the same without it.
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv 2>/dev/null || \
+	  ( rm -rf .venv && $(PYTHON) -m pip install -q --target .bootstrap virtualenv && PYTHONPATH=.bootstrap $(PYTHON) -m virtualenv -q .venv )
+	$(BIN)/python -m pip install -q --upgrade pip
+	@# torch first and pinned: a range lets pip pick a build with gigabytes of CUDA libraries.
+	$(BIN)/python -m pip install -q torch==2.13.0
+	$(BIN)/python -m pip install -q -e '.[dev]'
+	@# The TRL contract is tested on the oldest supported version as well as on the newest.
+	$(BIN)/python -m pip install -q --no-deps --target .venv/trl-$(TRL_OLD) --upgrade trl==$(TRL_OLD)
+	@touch $@
+
+quickstart: setup
+	$(BIN)/plaudit score examples/reward.yaml examples/candidates.jsonl -o runs/quickstart --overwrite
+	$(BIN)/plaudit rank examples/reward.yaml examples/candidates.jsonl --top 3
+	$(BIN)/plaudit explain examples/reward.yaml examples/candidates.jsonl --row 1
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python benchmarks/contract.py
+
+clean:
+	rm -rf .venv .bootstrap runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
