@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from plaudit.wire import ChatReply, ChatRequest, Choice, Fault, Usage, WireError, parse_request
 
@@ -316,6 +315,7 @@ class ChatServer:
                 reaction.cancel()
                 return False
             gone.cancel()
+            await asyncio.wait({gone})
             try:
                 return reaction.result()
             except ConnectionError:

@@ -109,7 +109,13 @@ def test_completions_are_candidates_numbered_from_zero(tmp_path: Path) -> None:
 
 
 def test_candidates_have_their_own_tokens_and_finish(tmp_path: Path) -> None:
-    row = {"prompt": "p", "completions": ["a", "b"], "tokens": [[1], [2, 3]], "logprobs": [[0.0], [-1, -2]], "finish": ["stop", "length"]}
+    row = {
+        "prompt": "p",
+        "completions": ["a", "b"],
+        "tokens": [[1], [2, 3]],
+        "logprobs": [[0.0], [-1, -2]],
+        "finish": ["stop", "length"],
+    }
     rows, bad = read(write(tmp_path, row))
     assert not bad
     assert [r.sample.tokens.tolist() for r in rows if r.sample.tokens is not None] == [[1], [2, 3]]
@@ -130,7 +136,10 @@ def test_the_step_separator_can_be_chosen(tmp_path: Path) -> None:
 
 def test_a_preference_row_gives_both_responses_and_says_which_is_which(tmp_path: Path) -> None:
     rows, _ = read(write(tmp_path, {"prompt": "p", "chosen": "good", "rejected": "bad", "source": "s"}))
-    assert [(r.sample.id, r.sample.response, r.sample.meta["label"]) for r in rows] == [("1/0", "good", True), ("1/1", "bad", False)]
+    assert [(r.sample.id, r.sample.response, r.sample.meta["label"]) for r in rows] == [
+        ("1/0", "good", True),
+        ("1/1", "bad", False),
+    ]
     assert rows[0].sample.meta["source"] == "s"
 
 
@@ -171,6 +180,15 @@ def test_columns_name_where_a_field_stands(tmp_path: Path) -> None:
     sample = only(tmp_path, row, columns={"prompt": "question", "completion": "6b.solution"})
     assert (sample.prompt, sample.response, sample.reference) == ("2+2?", "five", "4")
     assert sample.meta == {"prompt": "other", "6b": {"solution": "five", "is_correct": False}}
+
+
+def test_a_response_column_that_is_named_counts_before_those_that_are_known(tmp_path: Path) -> None:
+    rows, bad = read(
+        write(tmp_path, {"prompt": "p", "response": ["x", 1], "messages": 5, "code": ["a", "b"]}), columns={"completions": "code"}
+    )
+    assert not bad
+    assert [r.sample.response for r in rows] == ["a", "b"]
+    assert rows[0].sample.meta == {"response": ["x", 1], "messages": 5}
 
 
 def test_a_column_whose_own_name_has_a_dot_is_found_first(tmp_path: Path) -> None:
@@ -232,7 +250,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("row", "field", "words"), WRONG)
-def test_a_wrong_row_is_rejected_with_its_field_and_what_was_found(tmp_path: Path, row: dict[str, Any], field: str, words: str) -> None:
+def test_a_wrong_row_is_rejected_with_its_field_and_what_was_found(
+    tmp_path: Path, row: dict[str, Any], field: str, words: str
+) -> None:
     bad = complaint(tmp_path, row)
     assert bad.field == field
     assert words in bad.message
@@ -256,7 +276,9 @@ def test_without_a_place_for_bad_rows_the_first_one_raises_and_says_so(tmp_path:
 
 class TestIds:
     def ids(self, folder: Path, *rows: dict[str, Any]) -> tuple[list[str | None], list[tuple[int, str]]]:
-        found, bad = read(write(folder, *({"prompt": "p", **({"completion": "c"} if "completions" not in r else {}), **r} for r in rows)))
+        found, bad = read(
+            write(folder, *({"prompt": "p", **({"completion": "c"} if "completions" not in r else {}), **r} for r in rows))
+        )
         return [r.sample.id for r in found], [(b.line, b.message) for b in bad]
 
     def test_the_second_row_with_an_id_is_rejected_and_names_the_first(self, tmp_path: Path) -> None:
@@ -302,7 +324,10 @@ class TestFormats:
     def check(self, path: Path, **options: Any) -> None:
         rows, bad = read(path, **options)
         assert not bad
-        assert [(r.sample.prompt, r.sample.response, r.sample.meta["n"], r.line) for r in rows] == [("p", "a", 1, 1), ("q", "b", 2, 2)]
+        assert [(r.sample.prompt, r.sample.response, r.sample.meta["n"], r.line) for r in rows] == [
+            ("p", "a", 1, 1),
+            ("q", "b", 2, 2),
+        ]
 
     def test_gzip(self, tmp_path: Path) -> None:
         path = tmp_path / "data.jsonl.gz"

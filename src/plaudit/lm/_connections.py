@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +14,7 @@ import httpx
 _CONNECT_SECONDS = 10.0
 # Servers close idle connections after 5 s at the earliest (uvicorn's default): ours go first, so that no call meets a dead one.
 _KEEP_ALIVE_SECONDS = 4.0
-_ABORTED_BEFORE_RENEWAL = 64
+_IDLE_SECONDS = 30.0  # after which the file descriptor is given back
 
 
 class TooLarge(Exception):
@@ -30,22 +31,16 @@ class Answer:
 
 
 @dataclass(slots=True)
-class _Lease:
-    client: httpx.AsyncClient
-    users: int = 0
-    aborted: int = 0
-
-
-@dataclass(slots=True)
 class Connections:
-    """A connection pool on one event loop.
+    """Connections to one place, on one event loop; as many as there are calls at the same time (the throttle limits those).
 
-    A call that is cancelled while it connects can leave a slot in httpcore's pool that nobody gets back (httpcore issue 1093).
-    So the pool has no limit of its own (the throttle has one), and after many aborted calls it is replaced.
+    Every connection is an httpx client of its own, lent to one call at a time. httpcore's shared pool walks over all pairs
+    of connections for each request, which costs milliseconds at 64 of them, and a call that is cancelled while it connects
+    can leave a slot in it that nobody gets back (httpcore issue 1093). Here a client whose call was given up is thrown away.
     """
 
-    keep_alive: int
-    _current: _Lease | None = None
+    most_idle: int
+    _idle: list[tuple[float, httpx.AsyncClient]] = field(default_factory=list)
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout: float, largest: int) -> Answer:
@@ -54,46 +49,42 @@ class Connections:
         Raises TimeoutError after `timeout` seconds for everything together, TooLarge for a body above `largest` bytes,
         httpx.TransportError when the connection fails.
         """
-        if self._current is None:
-            self._current = _Lease(self._open())
-        lease = self._current
-        lease.users += 1
+        client = self._idle.pop()[1] if self._idle else _open()
+        whole = False
         try:
-            async with asyncio.timeout(timeout), lease.client.stream("POST", url, content=body, headers=headers) as response:
-                return Answer(response.status_code, response.headers, await _read(response, largest))
-        except (asyncio.CancelledError, TimeoutError):
-            lease.aborted += 1
-            raise
+            async with asyncio.timeout(timeout), client.stream("POST", url, content=body, headers=headers) as response:
+                answer = Answer(response.status_code, response.headers, await _read(response, largest))
+            whole = True
+            return answer
         finally:
-            lease.users -= 1
-            if lease.aborted >= _ABORTED_BEFORE_RENEWAL and lease is self._current:
-                self._current = None
-            if lease is not self._current and lease.users == 0:
-                self._close(lease)
+            if whole and len(self._idle) < self.most_idle:
+                self._idle.append((time.monotonic(), client))
+            else:
+                self._close(client)
+            while self._idle and time.monotonic() - self._idle[0][0] > _IDLE_SECONDS:
+                self._close(self._idle.pop(0)[1])
 
     def close(self) -> None:
-        """Close the connections as soon as nobody uses them."""
-        lease, self._current = self._current, None
-        if lease is not None and lease.users == 0:
-            self._close(lease)
+        """Close the connections that nobody uses."""
+        while self._idle:
+            self._close(self._idle.pop()[1])
 
-    def _close(self, lease: _Lease) -> None:
-        task = asyncio.get_running_loop().create_task(lease.client.aclose())
+    def _close(self, client: httpx.AsyncClient) -> None:
+        # In a task of its own: the call may be being cancelled, and what is awaited here could be cut off.
+        task = asyncio.get_running_loop().create_task(client.aclose())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def _open(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(
-            max_connections=None, max_keepalive_connections=self.keep_alive, keepalive_expiry=_KEEP_ALIVE_SECONDS
-        )
-        return httpx.AsyncClient(
-            verify=_ssl_context(),
-            limits=limits,
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            follow_redirects=False,
-            # A compressed answer would have to be unpacked before its size is known.
-            headers={"accept-encoding": "identity", "accept": "application/json", "user-agent": "plaudit"},
-        )
+
+def _open() -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        verify=_ssl_context(),
+        limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE_SECONDS),
+        timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+        follow_redirects=False,
+        # A compressed answer would have to be unpacked before its size is known.
+        headers={"accept-encoding": "identity", "accept": "application/json", "user-agent": "plaudit"},
+    )
 
 
 @lru_cache(maxsize=1)

@@ -125,7 +125,8 @@ class Endpoint:
         if self._key.key is not None:
             headers["authorization"] = f"Bearer {self._key.key}"
         try:
-            return await self._connections.post(f"{self._key.base_url}/chat/completions", body, headers, timeout, largest)
+            answer = await self._connections.post(f"{self._key.base_url}/chat/completions", body, headers, timeout, largest)
+            return self._redacted_answer(answer)
         except TooLarge as error:
             raise AttemptFailed(ModelReplyError, str(error), retry=False) from error
         except TimeoutError:
@@ -154,7 +155,7 @@ class Endpoint:
             except WireError as error:
                 excerpt = parse_fault(answer.body).message[:120]
                 message = f"the answer is no Chat Completions reply: {error}; it begins {excerpt!r}"
-                raise AttemptFailed(ModelReplyError, self._redacted(message), retry=True, status=answer.status) from None
+                raise AttemptFailed(ModelReplyError, message, retry=True, status=answer.status) from None
         raise self._failure(answer)
 
     def _failure(self, answer: Answer) -> AttemptFailed:
@@ -162,9 +163,9 @@ class Endpoint:
         if 300 <= status < 400:
             target = answer.headers.get("location", "nowhere")[:200]
             message = f"status {status}, a redirect to {target!r}: redirects are not followed; set base_url to the final address"
-            return AttemptFailed(ModelRejected, self._redacted(message), retry=False, status=status)
+            return AttemptFailed(ModelRejected, message, retry=False, status=status)
         fault = parse_fault(answer.body)
-        message = f"status {status}: {self._redacted(fault.message) or 'no message'}"
+        message = f"status {status}: {fault.message or 'no message'}"
         if status in (401, 403):
             message += " (no API key was sent)" if self._key.key is None else " (an API key was sent)"
         error: type[CallError] = ModelRejected
@@ -182,6 +183,14 @@ class Endpoint:
 
     def _redacted(self, text: str) -> str:
         return text if self._key.key is None else text.replace(self._key.key, "[API key]")
+
+    def _redacted_answer(self, answer: Answer) -> Answer:
+        """The answer without the key, which a careless server repeats; so that nothing further on can show it."""
+        key = self._key.key
+        if key is None:
+            return answer
+        headers = {name: self._redacted(value) for name, value in answer.headers.items()}
+        return Answer(answer.status, headers, answer.body.replace(key.encode(), b"[API key]"))
 
     def _expected_tokens(self, body: bytes, max_tokens: int | None) -> float:
         likely = self._completion_tokens

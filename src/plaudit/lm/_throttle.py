@@ -7,18 +7,14 @@ everybody pauses, and then goes on at the rate that the endpoint was seen to acc
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections import deque
 from dataclasses import dataclass
 
 from plaudit.lm._errors import ModelRateLimited
+from plaudit.lm._pace import Pace
 
 _LONGEST_NAP = 0.5  # seconds; a sleeper looks again, because limits change while it sleeps
-_WINDOW = 10.0  # seconds over which the accepted rate is measured
-_MARGIN = 0.95  # share of the accepted rate to go on with
-_FIRST_HOLD, _LONGEST_HOLD = 10.0, 120.0  # seconds at that rate before trying for more
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds, where the endpoint does not say how long
+_SAVED_SECONDS = 0.02  # of the learned rate: an event loop does not wake to the millisecond
 
 
 class Bucket:
@@ -67,68 +63,6 @@ class Ticket:
 
     epoch: int
     tokens: float
-
-
-class Pace:
-    """The rate that an endpoint accepts, learned from its refusals; no limit until the first.
-
-    Refusals of calls that went out before the last slowing-down belong to the same epoch: they sharpen the measurement and
-    slow nothing down twice. After a hold the rate grows again, slowly at first (a cubic, as in "CUBIC: A New TCP-Friendly
-    High-Speed TCP Variant"); when that meets the same limit again, the next hold is twice as long.
-    """
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.paused_until = 0.0
-        self._ceiling: float | None = None
-        self._previous = float("inf")
-        self._sent: deque[float] = deque(maxlen=4096)
-        self._measured = (0, 1.0)
-        self._refused = 0
-        self._streak = 0
-        self._hold = _FIRST_HOLD
-        self._jitter = random.Random()
-
-    def rate(self, now: float) -> float | None:
-        """Calls a second; None = as many as there are."""
-        if self._ceiling is None:
-            return None
-        beyond = max(0.0, now - self.paused_until - self._hold) / _WINDOW
-        return self._ceiling * (_MARGIN + beyond**3)
-
-    def went_out(self, now: float) -> None:
-        """A call goes out now."""
-        self._sent.append(now)
-
-    def was_accepted(self, epoch: int) -> None:
-        """A call of that epoch was not refused."""
-        if epoch == self.epoch:
-            self._streak = 0
-
-    def was_refused(self, epoch: int, retry_after: float | None, now: float) -> None:
-        """A call of that epoch was refused; `retry_after` is the pause in seconds that the endpoint asks for."""
-        if epoch == self.epoch:
-            self._slow_down(retry_after, now)
-        elif retry_after is not None:
-            self.paused_until = max(self.paused_until, now + retry_after)
-        if epoch >= self.epoch - 1:
-            self._refused += 1
-            sent, span = self._measured
-            self._ceiling = min(self._previous, max(1, sent - self._refused) / span)
-
-    def _slow_down(self, retry_after: float | None, now: float) -> None:
-        before, ceiling = self.rate(now), self._ceiling
-        same_limit = before is not None and ceiling is not None and before < 1.5 * ceiling
-        self._hold = min(_LONGEST_HOLD, 2 * self._hold) if same_limit else _FIRST_HOLD
-        self._previous = float("inf") if before is None else before
-        recent = [at for at in self._sent if at > now - _WINDOW]
-        self._measured = (len(recent), max(1.0, now - recent[0]) if recent else 1.0)
-        self._sent.clear()
-        self._refused = 0
-        self._streak += 1
-        self.epoch += 1
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._streak - 1, 20)) * self._jitter.uniform(0.75, 1.25)
-        self.paused_until = max(self.paused_until, now + (pause if retry_after is None else retry_after))
 
 
 class Throttle:
@@ -187,8 +121,7 @@ class Throttle:
             delays.append(self._tokens.delay(tokens, now))
         rate = self.pace.rate(now)
         if rate is not None:
-            # A tenth of a second may be saved up: an event loop does not wake to the millisecond.
-            self._learned.change(rate, max(1.0, rate / 10), now)
+            self._learned.change(rate, max(1.0, rate * _SAVED_SECONDS), now)
             delays.append(self._learned.delay(1.0, now))
         return max(delays)
 

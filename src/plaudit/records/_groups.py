@@ -22,7 +22,7 @@ def group_digest(prompt: str | Sequence[Message]) -> str:
     not. Raises DataError for messages that hold something other than JSON values.
 
     >>> group_digest("2+2?")
-    '…'
+    '327f3af38fa392bfc1d8f6146af75772'
     """
     if type(prompt) is str:
         return blake2b(prompt.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -91,17 +91,18 @@ def _by_group(rows: Iterable[Row], size: int, counts: Mapping[str, int] | None) 
     if counts is None:
         rows = list(rows)
         counts = count_groups(rows)
+    missing = dict(counts)
     window: list[Row] = []
     pending: dict[str, list[Row]] = {}
     for row in rows:
         name = group_of(row)
         group = pending.setdefault(name, [])
         group.append(row)
-        if len(group) < counts.get(name, 0):
-            continue
-        del pending[name]
-        if len(group) != counts.get(name, 0):
+        if name not in missing:  # never counted, or complete already
             raise _changed(name, row)
+        if len(group) < missing[name]:
+            continue
+        del pending[name], missing[name]
         if window and len(window) + len(group) > size:
             yield window
             window = []

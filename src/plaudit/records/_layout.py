@@ -32,6 +32,12 @@ _PAIR_SPELLINGS: dict[str, tuple[str, ...]] = {
     "prompt": ("prompt",), "chosen": ("chosen",), "rejected": ("rejected",),
     "margin": ("margin",), "tie": ("tie",), "annotator": ("annotator",),
 }  # fmt: skip
+_SOURCES = (
+    frozenset({"completion"}),
+    frozenset({"completions", "labels"}),
+    frozenset({"chosen", "rejected"}),
+    frozenset({"messages"}),
+)  # the ways in which a row holds responses
 _PLANS = 256
 
 
@@ -70,6 +76,10 @@ class Layout:
                 raise DataError(f"columns[{field!r}] is {column!r}: expected the name of a column")
             self._spellings[name] = (column,)
             self._asked[name] = column
+        asked = [source for source in _SOURCES if not source.isdisjoint(self._asked)]
+        if asked and not pairs:  # who says where the response stands does not mean another column
+            for field in frozenset[str]().union(*_SOURCES) - frozenset[str]().union(*asked):
+                del self._spellings[field]
         self._plans: dict[tuple[str, ...], Plan] = {}
 
     def plan(self, row: dict[str, Any]) -> Plan:

@@ -30,8 +30,10 @@ def parquet_rows(path: str) -> Iterator[tuple[dict[str, Any] | None, RowError | 
                     yield from (_alone(batch.slice(k, 1)) for k in range(batch.num_rows))
                 else:
                     yield from ((_row(row), None) for row in rows)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the file's
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: cannot be read as Parquet ({reason}): write the file again") from error
 
 

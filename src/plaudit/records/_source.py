@@ -128,7 +128,7 @@ def _opened(path: str) -> Iterator[_Bytes]:
         file: _Bytes = plain if isinstance(plain, io.BufferedReader) else io.BufferedReader(plain)
         head = file.peek(4)[:4]
         if head[:2] == b"\x1f\x8b":
-            file = io.BufferedReader(gzip.GzipFile(fileobj=file), _BLOCK)
+            file = io.BufferedReader(_Unpacked(file), _BLOCK)
             head = _peek_gzip(file)
         if head[:4] == b"PAR1":
             raise DataError(f"{path}: is a Parquet file: name it .parquet, or give format='parquet'")
@@ -140,6 +140,21 @@ def _opened(path: str) -> Iterator[_Bytes]:
     finally:
         if path != _STDIN:
             plain.close()
+
+
+class _Unpacked(io.RawIOBase):
+    """The unpacked bytes of a gzip file as they come, so that all before a break in it are handed out."""
+
+    def __init__(self, packed: _Bytes) -> None:
+        self._file = gzip.GzipFile(fileobj=packed)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _peek_gzip(file: _Bytes) -> bytes:

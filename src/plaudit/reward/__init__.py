@@ -14,6 +14,8 @@ from plaudit.reward._algebra import (
     minimum,
 )
 from plaudit.reward._base import Combinator, Reward
+from plaudit.reward._check import check_reward
+from plaudit.reward._check_report import CheckReport, Finding
 from plaudit.reward._columns import combined
 from plaudit.reward._comparator import Comparator
 from plaudit.reward._configured import Configured
@@ -24,15 +26,19 @@ from plaudit.reward._function import Function, reward, to_verdict
 from plaudit.reward._groups import group_index
 from plaudit.reward._spec import from_spec
 from plaudit.reward._stamp import Stateful, stamp_of, stateful_leaves
+from plaudit.reward._stream import RunProgress, score_stream, score_windows
+from plaudit.reward._stream_columns import leaf_columns
 from plaudit.reward._tree import Leaf, leaves, use_name
 
 __all__ = [
+    "CheckReport",
     "Clip",
     "Combinator",
     "Comparator",
     "Configured",
     "Explanation",
     "Facts",
+    "Finding",
     "Function",
     "Gate",
     "Lane",
@@ -44,19 +50,24 @@ __all__ = [
     "Product",
     "Range",
     "Reward",
+    "RunProgress",
     "Scope",
     "Stateful",
     "Sum",
     "address_field",
+    "check_reward",
     "combined",
     "explain",
     "from_spec",
     "group_index",
     "joint_facts",
+    "leaf_columns",
     "leaves",
     "lexicographic",
     "minimum",
     "reward",
+    "score_stream",
+    "score_windows",
     "stamp_of",
     "stateful_leaves",
     "to_verdict",

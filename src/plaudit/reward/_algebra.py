@@ -171,6 +171,10 @@ class Lexicographic(Combinator):
         if self._base ** len(self.parts) > 2**52:
             raise ContractError(f"lexicographic: {len(self.parts)} parts at resolution {self.resolution} do not fit a float64")
 
+    def identity(self) -> Mapping[str, Any]:
+        """The order of the parts counts, which a mapping alone would not say."""
+        return {"parts": list(self.parts.items()), "resolution": self.resolution}
+
     @property
     def _base(self) -> int:
         return round(1 / self.resolution) + 1
@@ -184,19 +188,19 @@ class Lexicographic(Combinator):
         return self.parts
 
     def combine(self, operands: Mapping[str, Verdicts]) -> Verdicts:
-        total = np.zeros(n_rows(operands))
-        scored = np.zeros(len(total), dtype=bool)
+        total, present = np.zeros(n_rows(operands)), np.zeros(n_rows(operands))
+        here = np.stack([part.codes == SCORED for part in operands.values()])
+        last = len(here) - 1 - np.argmax(here[::-1], axis=0)
         levels = self._base - 1
         for k, (name, part) in enumerate(operands.items()):
-            here = part.codes == SCORED
             lo, hi = need_range(self.parts[name], "lexicographic")
-            share = np.where(here, (part.values - lo) / (hi - lo) if hi > lo else 0.0, 0.0).clip(0.0, 1.0)
-            last = k == len(operands) - 1
-            # A value on a level's edge must not fall below it by a rounding error.
-            digit = share * levels if last else np.floor(share * levels + 1e-9)
-            total = total * self._base + digit
-            scored |= here
-        return combined(operands, total / (self._base ** len(operands) - 1), scored)
+            share = np.where(here[k], (part.values - lo) / (hi - lo) if hi > lo else 0.0, 0.0).clip(0.0, 1.0)
+            # The last part that is there is not rounded. A value on a level's edge must not fall below it by a rounding error.
+            digit = np.where(last == k, share * levels, np.floor(share * levels + 1e-9))
+            total = np.where(here[k], total * self._base + digit, total)
+            present += here[k]
+        # Without its ABSTAINED parts the order is that of the others alone, over the whole of [0, 1].
+        return combined(operands, total / np.maximum(self._base**present - 1, 1), present > 0)
 
 
 @dataclass(frozen=True)
@@ -344,9 +348,10 @@ class Part(Combinator):
     @property
     def facts(self) -> Facts:
         """Those of the operand where the reward is a combination; else the reward's own without a declared range."""
-        if isinstance(self.reward, Combinator):
-            return self.reward.operands()[self.part].facts
-        return replace(self.reward.facts, range=None, parts=())
+        whole = self.reward.reward if isinstance(self.reward, Named) else self.reward
+        if isinstance(whole, Combinator):
+            return whole.operands()[self.part].facts
+        return replace(whole.facts, range=None, parts=())
 
     def operands(self) -> Mapping[str, Reward]:
         return {self.reward.name: self.reward}
@@ -391,10 +396,11 @@ def lexicographic(*rewards: Reward, resolution: float = 0.01) -> Reward:
     """Order by the first reward; each further one decides only between values that the earlier ones call equal.
 
     >>> from plaudit.reward import reward
+    >>> from plaudit.types import Sample
     >>> right = reward(lambda response: float("4" in response), range=(0, 1)).named("right")
     >>> short = reward(lambda response: 1 / (1 + len(response)), range=(0, 1)).named("short")
     >>> a, b, c = lexicographic(right, short)([Sample("2+2", "4"), Sample("2+2", "it is 4"), Sample("2+2", "")])
-    >>> a > b > c
+    >>> bool(a > b > c)
     True
     """
     if not rewards:
@@ -432,8 +438,16 @@ def _flat(rewards: list[Reward], kind: type[Product | Minimum]) -> list[Reward]:
 
 
 def _named_parts(parts: Mapping[str, Reward]) -> list[Reward]:
-    """The parts under the names they have in the node: taking them out must not rename them."""
-    return [part if part.name == name else Named(part, name) for name, part in parts.items()]
+    """The parts under the names they have in the node: taking them out must not rename them.
+
+    A number that `unique_names` gave is left out again, so that (f + f') + f'' and f + (f' + f'') call their parts the same.
+    """
+    return [
+        part
+        if part.name == name or (part.name in parts and name.removeprefix(f"{part.name}_").isdecimal())
+        else Named(part, name)
+        for name, part in parts.items()
+    ]
 
 
 def _as_sum(reward: Reward) -> Sum:

@@ -125,7 +125,9 @@ class Reward(Configured):
 
         if isinstance(other, Reward):
             return multiply(self, other)
-        return scale(self, float(other)) if isinstance(other, Real) else NotImplemented
+        if not isinstance(other, Real):
+            return NotImplemented
+        return scale(self, float(other))
 
     def __rmul__(self, other: float) -> Reward:
         return self.__mul__(other)

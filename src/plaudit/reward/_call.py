@@ -12,7 +12,7 @@ import numpy as np
 from plaudit.errors import ContractError
 from plaudit.reward._configured import Configured
 from plaudit.reward._facts import Facts
-from plaudit.run import Ending, Outcome, Results, Settings, run_lane
+from plaudit.run import Ending, Outcome, Results, Settings, run_lane, settings
 from plaudit.types import Context
 
 
@@ -70,27 +70,29 @@ async def call_units(
     """One call for each unit (indices into `items`); returns (unit, result or Outcome, seconds), units possibly split.
 
     A unit that raises is run again in the parts that `split` gives, so that only the culprit is lost; `split` returns no
-    parts for a unit that must stay whole. Raises the common error when the first and the last part raise the same one.
+    parts for a unit that must stay whole. Raises the common error when every item raises the same one; when all units raise,
+    a few items from all over them are tried first, so that a broken leaf is not called for each item.
     """
     function = _bound(leaf, method, facts, context)
     done: list[tuple[Unit, Any, float]] = []
-    due = list(units)
+    due = units
     while due:
         results = await run_lane(
             facts.lane, function, [[items[i] for i in unit] for unit in due], timeout=facts.timeout, deadline=context.deadline,
             pool=use.workers if facts.lane == "cpu" else None, max_in_flight=facts.max_in_flight or use.max_in_flight,
         )  # fmt: skip
         again: list[Unit] = []
+        broken = [outcome for outcome in results.failures.values() if outcome.ending is Ending.RAISED]
+        if due is units and len(broken) == len(due) and len(pieces := _pieces(due, split)) > 1:
+            probes = await run_lane(
+                facts.lane, function, [[items[i] for i in piece] for piece in pieces], timeout=facts.timeout,
+                deadline=context.deadline, pool=use.workers if facts.lane == "cpu" else None,
+            )  # fmt: skip
+            if len(probes.failures) == len(pieces):
+                raise_common([*broken, *probes.failures.values()])
         for k, unit in enumerate(due):
             outcome = results.failures.get(k)
             parts = split(unit) if outcome is not None and outcome.ending in _WORTH_SPLITTING else []
-            if outcome is not None and parts and outcome.ending is Ending.RAISED:
-                probes = await run_lane(
-                    facts.lane, function, [[items[i] for i in p] for p in (parts[0], parts[-1])], timeout=facts.timeout,
-                    pool=use.workers if facts.lane == "cpu" else None,
-                )  # fmt: skip
-                if len(probes.failures) == 2:
-                    raise_common([outcome, *probes.failures.values()])
             if parts:
                 again += parts
             else:
@@ -100,6 +102,12 @@ async def call_units(
     if len(items) > 1 and all(isinstance(result, Outcome) for _, result, _ in done):
         raise_common([result for _, result, _ in done])
     return done
+
+
+def _pieces(units: Sequence[Unit], split: Callable[[Unit], list[Unit]], most: int = 8) -> list[Unit]:
+    """At most `most` of the smallest units that `split` leads to, from all over the given ones."""
+    smallest = [p for unit in units for p in ([[i] for i in unit] if split is halves else split(unit) or [unit])]
+    return smallest[:: max(len(smallest) // most, 1)][:most]
 
 
 _WORTH_SPLITTING = (Ending.RAISED, Ending.OVERRAN, Ending.OUT_OF_MEMORY, Ending.LOST)
@@ -127,7 +135,7 @@ def _checked(leaf: Configured, method: str, result: Any, n: int) -> Any:
 def raise_common(outcomes: Sequence[Outcome]) -> None:
     """Raise the first error when every outcome is an exception of the same type from the same place."""
     first = outcomes[0]
-    if first.error is None or isinstance(first.error, asyncio.CancelledError):
+    if first.error is None or isinstance(first.error, asyncio.CancelledError) or not settings().raise_common:
         return
     if all(o.ending is Ending.RAISED and o.detail == first.detail and type(o.error) is type(first.error) for o in outcomes):
         if first.error.__traceback__ is None and first.detail:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from plaudit import catalog
 from plaudit.errors import ContractError
 from plaudit.reward._facts import Facts
-from plaudit.reward._fingerprint import Canonical, _is_own, _source, digest, is_address
+from plaudit.reward._fingerprint import Canonical, _is_own, digest, is_address
 
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
@@ -52,13 +52,18 @@ class Configured(ABC):
         return next((name for name in self.LEAVES if _written_in(type(self), name)), None)
 
     def identity(self) -> Mapping[str, Any]:
-        """What the fingerprint covers besides class and version: all fields but addresses and keys."""
-        return {f.name: getattr(self, f.name) for f in fields_of(self) if not is_address(f)}
+        """What the fingerprint covers besides class and version: all fields but addresses, keys and those of ``init=False``.
+
+        A field that the constructor does not take follows from the others, or holds state: neither is configuration.
+        """
+        return {f.name: getattr(self, f.name) for f in fields_of(self) if f.init and not is_address(f)}
 
     def canonical(self, canonical: Canonical) -> Any:
         """JSON that pins the numbers this object gives."""
-        use, source = _class_identity(type(self))
-        return {"use": use, "source": source, "version": self.facts.version, "fields": canonical.of(dict(self.identity()))}
+        cls = type(self)
+        # Outside the catalogue nobody promises to change the version when the code changes: the source counts as well.
+        use = _registered_name(cls) or (canonical.of(cls) if _is_own(cls.__module__) else cls.__qualname__)
+        return {"use": use, "version": self.facts.version, "fields": canonical.of(dict(self.identity()))}
 
     def _pinned(self) -> tuple[str, tuple[str, ...]]:
         known: tuple[str, tuple[str, ...]] | None = self.__dict__.get("_pin")
@@ -124,10 +129,5 @@ def snake_case(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _class_identity(cls: type) -> tuple[str, str | None]:
-    name = catalog.name_of(catalog.REWARDS, cls)
-    if name is not None:
-        return name, None
-    # Outside the catalogue nobody promises to change the version when the code changes: the source counts as well.
-    own = _is_own(cls.__module__) and not cls.__module__.startswith("plaudit.")
-    return cls.__qualname__, _source(cls) if own else None
+def _registered_name(cls: type) -> str | None:
+    return catalog.name_of(catalog.REWARDS, cls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -23,10 +24,37 @@ _PLAIN_CONTEXT = Context()
 async def evaluate(reward: Reward, samples: Sequence[Sample], context: Context | None) -> Verdicts:
     """Verdicts of a reward on n samples; await it only under `plaudit.run.drive` or `adrive`."""
     evaluation = Evaluation(samples, context or _PLAIN_CONTEXT)
+    if reward.facts.range is None:
+        _warn_of_undeclared_ranges(reward)
     verdicts = await evaluation.run(reward, None)
-    verdicts.cost = evaluation.cost() if isinstance(reward, Combinator) else verdicts.cost
+    if isinstance(reward, Combinator):
+        verdicts.cost = evaluation.cost()
+        # The reason of the whole is the rollout itself, not the first part that could not judge it.
+        lost = [i for i, sample in enumerate(evaluation.samples) if sample.finish == "error"]
+        if lost:
+            verdicts.reason = [*verdicts.reason]
+            for i in lost:
+                verdicts.reason[i] = "rollout_failed"
     verdicts.stamp = stamp_of(reward)
     return verdicts
+
+
+def _warn_of_undeclared_ranges(reward: Reward) -> None:
+    """Name, once for each name and process, the leaves that leave the range of the whole open."""
+    if isinstance(reward, Combinator):
+        for operand in reward.operands().values():
+            if operand.facts.range is None:
+                _warn_of_undeclared_ranges(operand)
+    elif reward.facts.range is None and reward.name not in _warned:
+        _warned.add(reward.name)
+        warnings.warn(
+            f"{reward.name} declares no range: write @reward(range=(lo, hi)), or Facts(range=(lo, hi)) in a class; "
+            "(-inf, inf) says that it has none",
+            stacklevel=2,
+        )
+
+
+_warned: set[str] = set()
 
 
 class Evaluation:
@@ -69,7 +97,7 @@ class Evaluation:
                 arrival.set_result(None)
         while pending := table.pending(mask):
             await any_completed(pending)
-        return table.columns()
+        return table.columns(mask)
 
     def cost(self) -> NDArray[np.float64] | None:
         """(n, 4) cost of all leaves together, each counted once."""

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 
-import numpy as np
-
 from plaudit.errors import SpecError
 
 
 def fit(cls: type, values: Mapping[str, Any], where: str, folder: Path) -> dict[str, Any]:
     """The values as the class's annotations want them. Raises SpecError that names the field, what it got and expected."""
-    hints = typing.get_type_hints(cls, vars(np))
+    hints = _hints(cls)
     fitted = {}
     for name, value in values.items():
         try:
@@ -27,6 +25,22 @@ def fit(cls: type, values: Mapping[str, Any], where: str, folder: Path) -> dict[
 
 class _WrongTypeError(Exception):
     pass
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    """The annotations as types; Any for a name that is imported for the type checker alone."""
+    try:
+        return typing.get_type_hints(cls)
+    except NameError:
+        hints: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            for name, hint in vars(base).get("__annotations__", {}).items():
+                probe = type(name, (), {"__annotations__": {name: hint}, "__module__": base.__module__})
+                try:
+                    hints |= typing.get_type_hints(probe)
+                except NameError:
+                    hints[name] = Any
+        return hints
 
 
 def _fit(value: Any, hint: Any, folder: Path) -> Any:

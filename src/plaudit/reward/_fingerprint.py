@@ -77,11 +77,13 @@ class Canonical:
             return value
         if isinstance(value, Enum):
             return self.of(value.value)
-        if isinstance(value, (int, float, np.integer, np.floating)):
+        if isinstance(value, np.bool_):
+            return bool(value)
+        if isinstance(value, (int, np.integer)):
+            return {"number": hex(value)}  # not decimal: Python refuses to write integers of thousands of digits that way
+        if isinstance(value, (float, np.floating)):
             number = float(value)
-            return {
-                "number": str(int(value)) if not isinstance(value, (float, np.floating)) or number.is_integer() else repr(number)
-            }
+            return {"number": hex(int(number)) if number.is_integer() else repr(number)}
         if isinstance(value, (bytes, bytearray)):
             return {"bytes": digest(bytes(value))}
         if id(value) in self._open:
@@ -116,7 +118,9 @@ class Canonical:
         if isinstance(value, (types.BuiltinFunctionType, types.ModuleType)):
             return {"name": getattr(value, "__qualname__", None) or value.__name__}
         if isinstance(value, type):
-            return {"class": [value.__qualname__, _source(value) if _is_own(value.__module__) else value.__module__]}
+            return {"class": self._class(value) if _is_own(value.__module__) else [value.__module__, value.__qualname__]}
+        if callable(value) and hasattr(value, "__wrapped__"):  # functools.cache and its kind
+            return {"wrapped": self.of(value.__wrapped__)}
         return self._object(value)
 
     def _object(self, value: Any) -> Any:
@@ -136,15 +140,34 @@ class Canonical:
     def _function(self, function: types.FunctionType) -> Any:
         # A lambda's source is its whole line, which it may share with another lambda: its code tells them apart.
         source = _code(function.__code__) if function.__name__ == "<lambda>" else _source(function)
+        return [source if source is not None else _code(function.__code__), *self._surroundings(function)]
+
+    def _surroundings(self, function: types.FunctionType) -> list[Any]:
+        """What a function takes from outside its source: defaults, closure, globals."""
         cells = {name: cell.cell_contents for name, cell in _cells(function)}
-        used = {name: function.__globals__[name] for name in sorted(_names(function.__code__)) if name in function.__globals__}
-        return [
-            source if source is not None else _code(function.__code__),
-            self.of(function.__defaults__),
-            self.of(function.__kwdefaults__),
-            self.of(cells),
-            {name: self.of(v) if _is_own_value(v) else {"name": name} for name, v in used.items()},
-        ]
+        names = _names(function.__code__)
+        used = {name: self._used(name, function.__globals__[name], names) for name in names if name in function.__globals__}
+        return [self.of(function.__defaults__), self.of(function.__kwdefaults__), self.of(cells), used]
+
+    def _used(self, name: str, value: Any, names: Set[str]) -> Any:
+        if isinstance(value, types.ModuleType) and _is_own(value.__name__) and id(value) not in self._open:
+            # `scoring.close(a, b)` depends on what `scoring` calls `close`.
+            self._open.append(id(value))
+            try:
+                return {"module": {n: self._used(n, vars(value)[n], names) for n in sorted(names & vars(value).keys())}}
+            finally:
+                self._open.pop()
+        return self.of(value) if _is_own_value(value) else {"name": name}
+
+    def _class(self, cls: type) -> Any:
+        """A class of the user's: its source, that of its own bases, and what their methods take from outside."""
+        rows = []
+        for base in cls.__mro__:
+            if _is_own(base.__module__):
+                functions = _functions_of(base)
+                source = _class_source(base) or {name: _code(f.__code__) for name, f in functions.items()}
+                rows.append([base.__qualname__, source, {name: self._surroundings(f) for name, f in functions.items()}])
+        return rows
 
 
 def address_field(**arguments: Any) -> Any:
@@ -182,8 +205,18 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _code(code: types.CodeType) -> str:
-    constants = [_code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    constants = [_constant(c) for c in code.co_consts]
     return digest(repr((code.co_code, constants, code.co_names, code.co_varnames)).encode())
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, types.CodeType):
+        return _code(value)
+    if isinstance(value, frozenset):  # its order differs between processes
+        return f"frozenset({sorted(map(_constant, value))})"
+    if isinstance(value, tuple):
+        return f"tuple({[_constant(v) for v in value]})"
+    return repr(value)
 
 
 def _source(thing: Callable[..., Any] | type) -> str | None:
@@ -193,11 +226,30 @@ def _source(thing: Callable[..., Any] | type) -> str | None:
         return None
 
 
+@functools.lru_cache(maxsize=1024)
+def _class_source(cls: type) -> str | None:
+    return _source(cls)
+
+
+def _functions_of(cls: type) -> dict[str, types.FunctionType]:
+    """The functions that a class body wrote, also those inside properties and class methods."""
+    found: dict[str, types.FunctionType] = {}
+    for name, value in sorted(vars(cls).items()):
+        inner = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", None) or value
+        if isinstance(inner, types.FunctionType) and name not in _DATACLASS_METHODS:
+            found[name] = inner
+    return found
+
+
+_DATACLASS_METHODS = frozenset({"__init__", "__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__"})
+
+
 def _is_own(module: str | None) -> bool:
     """Whether code of this module is the user's, so that its source counts; installed packages count by name alone."""
     if module in (None, "__main__", "builtins"):
         return module != "builtins"
-    if module.partition(".")[0] in sys.stdlib_module_names:
+    # plaudit's own rewards promise a new version when their numbers change, wherever it is installed.
+    if module.partition(".")[0] in sys.stdlib_module_names or module.partition(".")[0] == "plaudit":
         return False
     file = getattr(sys.modules.get(module), "__file__", None)
     return file is None or not ({"site-packages", "dist-packages"} & set(Path(file).parts))
@@ -206,6 +258,10 @@ def _is_own(module: str | None) -> bool:
 def _is_own_value(value: Any) -> bool:
     if isinstance(value, types.ModuleType):
         return False
+    if isinstance(value, functools.partial):
+        return True
+    if callable(value) and hasattr(value, "__wrapped__") and not isinstance(value, (types.FunctionType, type)):
+        return _is_own_value(value.__wrapped__)
     if isinstance(value, (types.FunctionType, type)):
         return _is_own(value.__module__)
     return not callable(value) or _is_own(type(value).__module__)

@@ -97,8 +97,10 @@ class Function(Reward):
     def _reads(self) -> frozenset[str]:
         if self.style != "plaudit":
             return frozenset(SAMPLE_FIELDS)
-        names = {what if what in SAMPLE_FIELDS else f"meta.{what}" for _, what, _ in self._wanted if what != "context"}
-        return frozenset(names | ({"meta"} if self._takes_all else set()))
+        wanted = {what for _, what, _ in self._wanted}
+        names = {what if what in SAMPLE_FIELDS else f"meta.{what}" for what in wanted - {"context"}}
+        live = {f"context.{name}" for name in ("step", "seed", "models", "environments")} if "context" in wanted else set()
+        return frozenset(names | live | ({"meta"} if self._takes_all else set()))
 
     def _arguments(self, sample: Sample, context: Context) -> dict[str, Any]:
         arguments: dict[str, Any] = {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.records import group_digest
 from plaudit.types import Sample
 
 
@@ -25,8 +25,9 @@ class Groups:
     @cached_property
     def index(self) -> NDArray[np.intp]:
         """(n,) number of each sample's group, counted in order of appearance."""
-        numbers: dict[tuple[str, str], int] = {}
-        return np.array([numbers.setdefault(_key(s), len(numbers)) for s in self._samples], dtype=np.intp)
+        numbers: dict[str, int] = {}
+        names = (group_digest(s.prompt) if s.group is None else s.group for s in self._samples)
+        return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.intp)
 
     @cached_property
     def members(self) -> list[NDArray[np.intp]]:
@@ -48,13 +49,6 @@ class Groups:
         wanted = np.zeros(len(self.members), dtype=bool)
         wanted[self.index[mask]] = True
         return wanted[self.index]
-
-
-def _key(sample: Sample) -> tuple[str, str]:
-    if sample.group is not None:
-        return "group", sample.group
-    prompt = sample.prompt
-    return ("prompt", prompt) if isinstance(prompt, str) else ("chat", json.dumps(prompt, sort_keys=True, default=str))
 
 
 def group_index(samples: Sequence[Sample]) -> NDArray[np.intp]:

@@ -32,6 +32,7 @@ class LeafTable:
         self.method = method_of(reward, self.facts)
         self.samples, self.groups, self.context, self.settings = samples, groups, context, use
         self._asked = np.zeros(len(samples), dtype=bool)
+        self._ran = np.zeros(len(samples), dtype=bool)
         self._arrivals: list[tuple[Rows, Future[None]]] = []
         self._blocks: list[tuple[Rows, Verdicts]] = []
         self._columns: Verdicts | None = None
@@ -57,13 +58,26 @@ class LeafTable:
     def fill(self, rows: Rows, verdicts: Verdicts) -> None:
         """Enter the verdicts of rows."""
         self._blocks.append((rows, verdicts))
+        self._ran[rows] = True
         self._columns = None
 
-    def columns(self) -> Verdicts:
-        """Columns of all n rows; rows that were not run are ABSTAINED ``not_run``."""
+    def columns(self, mask: Mask | None = None) -> Verdicts:
+        """Columns of all n rows; rows outside the mask, and rows that were not run, are ABSTAINED ``not_run``.
+
+        What another branch of the tree had run outside the mask does not show: it would depend on which came first.
+        """
+        whole = self._whole_columns()
+        hidden = np.zeros(len(whole), dtype=bool) if mask is None else ~mask & self._ran
+        if not hidden.any():
+            return whole
+        blank = _declared_parts(Verdicts.full(1, _NOT_RUN), self.reward, self.facts)
+        return concatenate([whole, blank]).take(np.where(hidden, len(whole), np.arange(len(whole))))
+
+    def _whole_columns(self) -> Verdicts:
         if self._columns is None:
             blocks = list(self._blocks)
-            rest = np.flatnonzero(~self._asked)
+            # Rows that are still under way for another branch count as not run: that branch waits for them.
+            rest = np.flatnonzero(~self._ran)
             if rest.size or not blocks:
                 blocks.append((rest, _declared_parts(Verdicts.full(len(rest), _NOT_RUN), self.reward, self.facts)))
             whole = concatenate([verdicts for _, verdicts in blocks])
@@ -88,7 +102,7 @@ class LeafTable:
         blocks: list[tuple[Rows, Verdicts]] = []
         if refused:
             blocks.append((np.array(list(refused), dtype=np.intp), Verdicts.of(list(refused.values()))))
-        memo = Memo.of(self.reward, self.facts, self.samples, self.groups, self.context, self.settings)
+        memo = Memo.of(self.reward, self.facts, self.samples, self.groups, self.context, self.settings, frozenset(refused))
         if memo is not None and runnable.size:
             known = memo.look_up(runnable)
             if known.rows.size:
@@ -96,6 +110,7 @@ class LeafTable:
                 runnable = np.setdiff1d(runnable, known.rows)
         if runnable.size:
             fresh_rows, fresh = await self._call(runnable)
+            fresh = _in_range(fresh, self.facts)  # before it is kept: a failure may not last
             if memo is not None:
                 memo.keep(fresh_rows, fresh)
             blocks.append((fresh_rows, fresh))
@@ -106,7 +121,7 @@ class LeafTable:
         order = np.concatenate([found for found, _ in blocks])
         if len(order) != len(rows) or not np.array_equal(order, rows):
             whole = whole.take(np.argsort(order, kind="stable"))
-        return _in_range(whole, self.facts)
+        return whole
 
     def _incomplete(self, i: int) -> str:
         members = self.groups.members[self.groups.index[i]]

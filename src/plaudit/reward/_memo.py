@@ -25,6 +25,7 @@ from plaudit.run import Settings, VerdictCache
 from plaudit.types import FAILED, Context, Cost, Dense, Sample, Status, Verdict, Verdicts
 
 _FORMAT = 1
+_MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,20 @@ class Memo:
     """The cache as one leaf sees it during one call."""
 
     def __init__(
-        self, cache: VerdictCache, facts: Facts, base: bytes, samples: list[Sample], groups: Groups, models: dict[str, str]
-    ) -> None:
-        self._cache, self._facts, self._samples, self._groups = cache, facts, samples, groups
+        self, cache: VerdictCache, facts: Facts, base: bytes, samples: list[Sample], groups: Groups, models: dict[str, str],
+        left_out: frozenset[int] = frozenset(),
+    ) -> None:  # fmt: skip
+        self._cache, self._facts, self._samples, self._groups, self._left_out = cache, facts, samples, groups, left_out
         self._columns = sorted(name for name in facts.reads if not name.startswith(("models.", "context.")))
         self._base = base + json.dumps(models, sort_keys=True).encode()
         self._keys: dict[int, bytes | None] = {}
 
     @classmethod
     def of(
-        cls, reward: Reward, facts: Facts, samples: list[Sample], groups: Groups, context: Context, use: Settings
-    ) -> Memo | None:
-        """The memo of a leaf; None where its verdicts must not be kept."""
+        cls, reward: Reward, facts: Facts, samples: list[Sample], groups: Groups, context: Context, use: Settings,
+        left_out: frozenset[int] = frozenset(),
+    ) -> Memo | None:  # fmt: skip
+        """The memo of a leaf; None where its verdicts must not be kept. `left_out` are rows that the leaf does not see."""
         if use.cache is None or facts.lane == "inline" or facts.scope == "batch" or facts.stateful or not facts.deterministic:
             return None
         if reward.unversioned:
@@ -63,9 +66,12 @@ class Memo:
                     return None
                 models[name] = model.version
             elif name.startswith("context."):
-                models[name] = repr(getattr(context, name.removeprefix("context."), None))
+                value = getattr(context, name.removeprefix("context."), None)
+                if isinstance(value, Mapping) and value:  # live models or environments: nothing pins them
+                    return None
+                models[name] = repr(value) if not isinstance(value, Mapping) else "{}"
         base = f"{_FORMAT}:{reward.fingerprint}:{facts.scope}:".encode()
-        return cls(use.cache, facts, base, samples, groups, models)
+        return cls(use.cache, facts, base, samples, groups, models, left_out)
 
     def look_up(self, rows: NDArray[np.intp]) -> Known:
         """The rows that are known, in their order; for group scope only groups known as a whole."""
@@ -93,7 +99,7 @@ class Memo:
     def _key(self, i: int) -> bytes | None:
         if i not in self._keys:
             if self._facts.scope == "group":
-                members = self._groups.members[self._groups.index[i]].tolist()
+                members = [k for k in self._groups.members[self._groups.index[i]].tolist() if k not in self._left_out]
                 digests = [self._digest(k) for k in members]
                 own = digests[members.index(i)]
                 whole = None if None in digests else b"".join(sorted(d for d in digests if d is not None))
@@ -111,8 +117,10 @@ class Memo:
         sample = self._samples[i]
         found = blake2b(digest_size=20)
         for name in self._columns:
-            value = sample.meta.get(name[5:]) if name.startswith("meta.") else getattr(sample, name)
-            if type(value) is str:
+            value = sample.meta.get(name[5:], _MISSING) if name.startswith("meta.") else getattr(sample, name)
+            if value is _MISSING:  # not the same as null: a default takes its place
+                data = b"-"
+            elif type(value) is str:
                 data = b"s" + value.encode("utf-8", "surrogatepass")
             else:
                 canonical = Canonical()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+
 from plaudit import catalog
 from plaudit.reward._algebra import Named, Part, same_reward
 from plaudit.reward._base import Combinator, Reward
 from plaudit.reward._configured import snake_case
-from plaudit.types import Verdicts
+from plaudit.types import Verdicts, concatenate
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,43 +23,60 @@ class Leaf:
         reward: the leaf itself.
         path: names of the parts from the root's verdict down to the leaf's; () = the root is the leaf.
         weight: its weight in the total where only weighted sums lie above it; None otherwise.
+        further_paths: where else in the tree it stands.
     """
 
     name: str
     reward: Reward
     path: tuple[str, ...]
     weight: float | None
+    further_paths: tuple[tuple[str, ...], ...] = ()
 
     def of(self, verdicts: Verdicts) -> Verdicts:
-        """The leaf's columns inside the columns of the tree's root."""
-        for name in self.path:
-            verdicts = verdicts.parts[name]
-        return verdicts
+        """The leaf's columns inside the columns of the tree's root; a row is not run when a gate shuts it out everywhere."""
+        columns = _at(verdicts, self.path)
+        for path in self.further_paths:
+            rows = np.arange(len(columns))
+            absent = np.array([reason == "not_run" for reason in columns.reason], dtype=bool)
+            if not absent.any():
+                break
+            columns = concatenate([columns, _at(verdicts, path)]).take(np.where(absent, rows + len(rows), rows))
+        return columns
+
+
+def _at(verdicts: Verdicts, path: tuple[str, ...]) -> Verdicts:
+    for name in path:
+        verdicts = verdicts.parts[name]
+    return verdicts
 
 
 def leaves(reward: Reward) -> list[Leaf]:
     """The distinct leaves of a tree, in order; one that comes twice is listed once, with the sum of its linear weights.
 
     >>> from plaudit.reward import reward
-    >>> a, b = (reward(lambda response: 1.0).named(n) for n in "ab")
+    >>> a = reward(lambda response: 1.0, range=(0, 1)).named("a")
+    >>> b = reward(lambda response: 0.5, range=(0, 1)).named("b")
     >>> [(leaf.name, leaf.weight) for leaf in leaves(a + 0.5 * b)]
     [('a', 1.0), ('b', 0.5)]
     """
     found: list[tuple[str, Reward, tuple[str, ...], float | None]] = []
     _walk(reward, reward.name, (), (), 1.0, found)
     merged: list[tuple[str, Reward, tuple[str, ...], float | None]] = []
+    further: list[list[tuple[str, ...]]] = []
     for label, leaf, path, weight in found:
         k = next((k for k, row in enumerate(merged) if same_reward(row[1], leaf)), None)
         if k is None:
             merged.append((label, leaf, path, weight))
+            further.append([])
         else:
+            further[k].append(path)
             old = merged[k]
             merged[k] = (*old[:3], None if old[3] is None or weight is None else old[3] + weight)
     short = [label.rpartition(".")[2] for label, *_ in merged]
     taken = Counter(short)
     return [
-        Leaf(s if taken[s] == 1 else label, leaf, path, weight)
-        for s, (label, leaf, path, weight) in zip(short, merged, strict=True)
+        Leaf(s if taken[s] == 1 else label, leaf, path, weight, tuple(paths))
+        for s, (label, leaf, path, weight), paths in zip(short, merged, further, strict=True)
     ]
 
 

@@ -41,8 +41,8 @@ class CpuPool:
     """A pool of worker processes; nothing starts before the first call, and nothing outlives this process.
 
     `workers` is how many items run at once (default: the CPUs this process may use); a few more processes wait as replacements.
-    `memory_mb` is how many MiB of address space a worker may add to what it is born with; one that kept half of that is replaced,
-    so an item has at least half. `preload` names modules that workers are born with.
+    `memory_mb` is how many MiB of address space items may add to what a worker needs to hold their function; a worker in which
+    items left half of that behind is replaced, so an item has at least half. `preload` names modules that workers are born with.
 
     Workers see the `sys.path` and working directory that this process has when it submits, and the environment variables that it
     had when the pool started. What items print goes to standard error. An item may run twice if a neighbour kills their worker.
@@ -75,8 +75,8 @@ class CpuPool:
 
         `timeout` is in seconds, per item, and starts when a worker picks the item up; None = no limit. The items are pickled
         when a worker is ready for them: do not change them meanwhile. `cancel()` on the future works at any time before the last
-        item has ended, and so does interrupting `result()`; `running()` is never true. Raises what pickling the function raises,
-        and RunError when the pool is closed.
+        item has ended, and so does interrupting `result()`; `running()` is never true; a callback must not wait for another call
+        of this pool. Raises what pickling the function raises, and RunError when the pool is closed.
         """
         if timeout is not None and not 0 < timeout < float("inf"):
             raise ValueError(f"timeout is {timeout}, expected a positive number of seconds, or None for no limit")
@@ -133,6 +133,8 @@ class CpuPool:
             if self._closed:
                 raise RunError("this CpuPool is closed; make a new one")
             if self._supervisor is None or not command(self._supervisor):
+                if self._finalizer is not None:
+                    self._finalizer.detach()
                 self._supervisor = Supervisor(self.workers, self.memory_mb << 20, self._preload)
                 self._finalizer = weakref.finalize(self, self._supervisor.stop)  # at exit too
                 command(self._supervisor)

@@ -17,6 +17,7 @@ from plaudit.run._pool_process import WorkerProcess
 
 DEPTH_S = 0.02  # seconds of work that a worker holds, so that it never waits for the host
 CHUNK_BYTES = 1 << 20
+LOAD_LIMIT_NS = 120_000_000_000  # to import what a function needs; not counted against any item
 PICKLE_NS = 2_000_000  # the longest that items are pickled before somebody looks at the deadlines again
 BATCH = 256  # answers that are unpickled in one go
 DEATHS = 2  # of its worker while it ran: the item is LOST
@@ -37,13 +38,21 @@ class Dispatch:
         idle = not worker.given
         if idle and (suspect := self.queue.suspect()):
             job, index = suspect
+            if job.function not in worker.functions:
+                job.alone.appendleft(index)
+                worker.learn(job, now + LOAD_LIMIT_NS)
+                return
             self._send(worker, job, self._pickled(job, index), now)
             worker.alone = bool(worker.given)
         elif not worker.alone and worker.backlog <= DEPTH_S / 2 and not self.queue.has_suspects:
             turn = self.queue.next_job(DEPTH_S - worker.backlog, idle, self.limit)
-            if turn is not None:
-                job, count = turn
+            if turn is None:
+                return
+            job, count = turn
+            if job.function in worker.functions:
                 self._send(worker, job, self._next_items(job, count), now)
+            else:
+                worker.learn(job, now + LOAD_LIMIT_NS)
 
     def _next_items(self, job: Job, count: int) -> list[tuple[int, bytes]]:
         items: list[tuple[int, bytes]] = []
@@ -77,7 +86,7 @@ class Dispatch:
             worker.heard_ns = now
         if job.timeout_ns is not None:
             worker.shortest_ns = min(worker.shortest_ns or job.timeout_ns, job.timeout_ns)
-            worker.check_by(now + worker.shortest_ns)
+        worker.check_by(now + (worker.shortest_ns or LOAD_LIMIT_NS))
         worker.backlog += len(items) * (job.seconds or 0.0)
         worker.give(job, items)
 
@@ -90,6 +99,9 @@ class Dispatch:
         stays = True
         for ticket, waited, answer in answers:
             stays = stays and answer.code != wire.RETIRING
+            if answer.code == wire.LOADED:
+                worker.loading.pop(ticket, None)
+                continue
             job, index = worker.given.pop(ticket, (None, 0))
             if job is not None and not job.dropped:
                 self._settle(job, index, waited, answer)
@@ -102,6 +114,8 @@ class Dispatch:
         worker.backlog *= len(worker.given) / max(held, 1)
         if not worker.given:
             worker.rest()
+            if worker.loading:
+                worker.check_by(now + LOAD_LIMIT_NS)
         return stays
 
     def _settle(self, job: Job, index: int, waited: float, answer: Answer) -> None:
@@ -151,12 +165,14 @@ class Dispatch:
         else:
             job.alone.append(index)
 
-    def blame_function(self, function: int, how: str) -> None:
-        """Record that a worker died or hung while it loaded a function; after two such deaths its jobs are LOST."""
-        for job in [job for job in self.queue.jobs if job.function == function]:
+    def blame_function(self, function: int, how: str) -> bool:
+        """Record that a worker died or hung while it loaded a function; True when its jobs are LOST, after two such deaths."""
+        blamed = [job for job in self.queue.jobs if job.function == function]
+        for job in blamed:
             job.load_deaths += 1
             if job.load_deaths >= DEATHS:
                 self.cut_short(job, Outcome(Ending.LOST, detail=f"workers die loading the function, the last time by {how}"))
+        return all(job.dropped for job in blamed)
 
     def take_back(self, worker: WorkerProcess, *, alone: bool, died: bool = False) -> None:
         """Put all that a worker was given back in the queue."""
@@ -216,6 +232,7 @@ class Delivery:
                 task()
             except BaseException:  # a callback of the user's raised SystemExit or the like: other jobs wait behind it
                 traceback.print_exc()
+            del task  # it holds a job, whose future holds the pool
 
 
 def _late(job: Job, answer: Answer) -> bool:

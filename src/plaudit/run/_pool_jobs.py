@@ -17,7 +17,7 @@ from typing import Any
 import cloudpickle
 
 from plaudit.run import _pool_wire as wire
-from plaudit.run._pool_outcome import Answer, Outcome
+from plaudit.run._pool_outcome import Answer, Ending, Outcome
 
 MAX_CHUNK = 4096
 SEARCHED_BYTES = 1 << 20
@@ -45,7 +45,7 @@ class Job:
     def __init__(self, function: Callable[[Any], Any], items: Sequence[Any], timeout: float | None) -> None:
         self.call = function
         self.items = list(items)
-        self.timeout_ns = None if timeout is None else int(timeout * 1e9)
+        self.timeout_ns = None if timeout is None else max(1, int(timeout * 1e9))
         self.future = JobFuture()
         self.by_value: set[str] = set()
         self.function, self.frame = pickled_function(function, self.by_value)
@@ -98,7 +98,8 @@ class Job:
     def deliver(self, absent: Outcome | None = None, error: BaseException | None = None) -> None:
         """Resolve the future, with `absent` for items that did not end; on the delivering thread."""
         self.items.clear()
-        outcomes = [outcome for result in self.results if (outcome := result or absent) is not None]
+        absent = absent or Outcome(Ending.LOST, detail="its answer could not be read")
+        outcomes = [result or absent for result in self.results]
         with contextlib.suppress(InvalidStateError):  # cancelled a moment ago
             if error is None:
                 self.future.set_result(outcomes)

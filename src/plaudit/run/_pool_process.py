@@ -1,18 +1,14 @@
-"""The host's hold on the other processes: one zygote, many workers."""
+"""The host's hold on one worker: its stream, its slot in shared memory, what it was given."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plaudit.run import _pool_wire as wire
@@ -20,17 +16,12 @@ from plaudit.run._pool_outcome import Answer
 
 if TYPE_CHECKING:
     from plaudit.run._pool_jobs import Job
+    from plaudit.run._pool_zygote import Zygote
 
 RECEIVE_BYTES = 256 << 10
 JOIN_BYTES = 1 << 20
 RECALL_SEEN_NS = 1_000_000  # long enough for a word in shared memory to reach another core
 KNOWN_FUNCTIONS = 8  # that a worker keeps
-BOOT = (
-    "import sys, json; fd = int(sys.argv[1]); config = json.loads(sys.argv[2]); del sys.argv[1:]; "
-    "sys.path[:] = config['path']; from plaudit.run._zygote import serve; serve(fd, config)"
-)
-# A worker is one core's worth of the machine; a numerical library that starts a thread per core would starve the others.
-ONE_THREAD = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")
 
 
 class WorkerProcess:
@@ -47,6 +38,7 @@ class WorkerProcess:
         self.slot = memoryview(self.map).cast("q")
         self.given: dict[int, tuple[Job, int]] = {}  # ticket -> item
         self.functions: dict[int, None] = {}
+        self.loading: dict[int, None] = {}  # functions that it was sent but has not confirmed: it gets no items meanwhile
         self.next_ticket = 1
         self.backlog = 0.0  # seconds of work, estimated
         self.alone = False  # its only item must have no company
@@ -83,20 +75,18 @@ class WorkerProcess:
         self.alone = False
         self.shortest_ns = self.check_ns = self.recall_ns = None
 
-    def learn(self, job: Job) -> None:
-        """Send a function unless the worker has it."""
-        if job.function in self.functions:
-            return
+    def learn(self, job: Job, deadline: int) -> None:
+        """Send a function that the worker does not have; it must be loaded by the deadline."""
         if len(self.functions) >= KNOWN_FUNCTIONS:
             oldest = next(iter(self.functions))
             del self.functions[oldest]
             self.send(wire.FRAME.pack(wire.FORGET, oldest, 0))
-        self.functions[job.function] = None
+        self.functions[job.function] = self.loading[job.function] = None
+        self.check_by(deadline)
         self.send(job.frame)
 
     def give(self, job: Job, items: list[tuple[int, bytes]]) -> None:
         """Send items, as (index, pickled)."""
-        self.learn(job)
         payloads = [payload for _, payload in items]
         lengths = b"".join(wire.LENGTH.pack(len(payload)) for payload in payloads)
         size = wire.CHUNK_HEAD.size + len(lengths) + sum(map(len, payloads))
@@ -206,88 +196,3 @@ class WorkerProcess:
         if self.pidfd is not None:
             os.close(self.pidfd)
             self.pidfd = None
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What the zygote reports: BORN with descriptors, EXITED with a status, UNBORN."""
-
-    kind: int
-    pid: int
-    value: int
-    descriptors: tuple[int, ...]
-
-
-class Zygote:
-    """The process that forks the workers."""
-
-    def __init__(self, memory_bytes: int, preload: Sequence[str]) -> None:
-        self.control, theirs = socket.socketpair()
-        path = [entry for entry in sys.path if isinstance(entry, str)]
-        config = {"path": path, "host": os.getpid(), "memory_bytes": memory_bytes, "preload": ["numpy", *preload]}
-        errors = 2 if _is_open(2) else subprocess.DEVNULL
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", BOOT, str(theirs.fileno()), json.dumps(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=errors,  # what items print must not mix with the host's own output
-                stderr=errors,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C at the terminal is the host's to handle
-                env={**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ONE_THREAD}, "VECLIB_MAXIMUM_THREADS": "1"},
-            )
-        self.control.setblocking(False)
-        self.ended = False
-
-    def fileno(self) -> int:
-        return self.control.fileno()
-
-    def tell(self, kind: int, pid: int = 0, body: bytes = b"") -> bool:
-        """Send a request; False when there is no room for it now."""
-        try:
-            self.control.send(wire.MESSAGE.pack(kind, pid, len(body)) + body, wire.NO_SIGPIPE)
-        except BlockingIOError:
-            return False
-        except OSError:  # it died: the reading side reports that
-            return False
-        return True
-
-    def receive(self) -> list[Message]:
-        messages = []
-        flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-        while not self.ended:
-            try:
-                data, descriptors, _, _ = socket.recv_fds(self.control, wire.MESSAGE.size, 4, flags)
-            except BlockingIOError:
-                break
-            except OSError:
-                data, descriptors = b"", []
-            if len(data) < wire.MESSAGE.size:  # messages are written whole, so this is the end
-                self.ended = True
-                break
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)
-            messages.append(Message(*wire.MESSAGE.unpack(data), tuple(descriptors)))
-        return messages
-
-    def abandon(self) -> None:
-        """In a forked child: close the socket, and neither wait for a process that is not its own nor warn about it."""
-        self.control.close()
-        self.process.returncode = 0
-
-    def close(self, patience: float) -> None:
-        """Close the control socket, which ends it and its workers, and reap it; kill it after `patience` seconds."""
-        self.control.close()
-        try:
-            self.process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True

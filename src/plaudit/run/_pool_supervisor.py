@@ -12,11 +12,11 @@ from time import monotonic_ns
 
 from plaudit.errors import RunError
 from plaudit.run import _pool_wire as wire
-from plaudit.run._pool_dispatch import DEPTH_S, Dispatch
+from plaudit.run._pool_dispatch import DEPTH_S, LOAD_LIMIT_NS, Dispatch
 from plaudit.run._pool_jobs import Job
 from plaudit.run._pool_outcome import Ending, Outcome
 from plaudit.run._pool_process import WorkerProcess
-from plaudit.run._pool_workforce import LOAD_LIMIT_NS, Workforce
+from plaudit.run._pool_workforce import Workforce
 
 RECALL_AFTER_NS = 3_000_000  # a worker this silent gives its waiting items to one that has none
 
@@ -111,11 +111,10 @@ class Supervisor:
             self._commands.popleft()()
         now = monotonic_ns()
         self._wake_ns = None
-        for worker in list(self.workforce.workers.values()):
-            if worker.check_ns is not None and now >= worker.check_ns:
-                self._check(worker, now)
-            if worker.recall_ns is not None and now >= worker.recall_ns:
-                self._take_back(worker)
+        for due in (self._check, self._take_back):
+            for worker in list(self.workforce.workers.values()):
+                if self.workforce.employs(worker):  # one check may end several
+                    due(worker, now)
         self._feed(now)
         self._wake_by(self.workforce.recruit(now))
         if self.workforce.failure is not None:
@@ -145,12 +144,12 @@ class Supervisor:
         idle = False
         for worker in self.workforce.workers.values():
             resting = not worker.given
-            if worker.ended or (resting and busy >= self._dispatch.limit):
+            if worker.ended or worker.loading or (resting and busy >= self._dispatch.limit):
                 continue
             self._dispatch.give(worker, now)
             self.workforce.watch(worker)
             busy += resting and bool(worker.given)
-            idle = idle or not worker.given
+            idle = idle or not (worker.given or worker.loading)
         if idle and self._dispatch.queue.pending:
             self._wake_by(now)  # the items that were its share could not be pickled: give it others
         elif idle:
@@ -166,8 +165,10 @@ class Supervisor:
                 else:
                     self._wake_by(due)
 
-    def _take_back(self, worker: WorkerProcess) -> None:
+    def _take_back(self, worker: WorkerProcess, now: int) -> None:
         """Share out what a recalled worker holds; kill it if the item that it is on was cancelled."""
+        if worker.recall_ns is None or now < worker.recall_ns:
+            return
         worker.recall_ns = None
         if not self.workforce.receive(worker):
             return
@@ -185,6 +186,8 @@ class Supervisor:
 
     def _check(self, worker: WorkerProcess, now: int) -> None:
         """Kill a worker whose item, or whose loading of a function, is over its deadline; else note when to look again."""
+        if worker.check_ns is None or now < worker.check_ns:
+            return
         if not self.workforce.receive(worker):
             return
         ticket, start, _ = worker.position()
@@ -193,8 +196,8 @@ class Supervisor:
             if now - start < LOAD_LIMIT_NS:
                 worker.check_by(start + LOAD_LIMIT_NS)
                 return
-            self._dispatch.blame_function(-ticket, f"still loading after {LOAD_LIMIT_NS // 10**9} s")
             self.workforce.kill(worker)
+            self.workforce.blame_function(-ticket, f"still loading after {LOAD_LIMIT_NS / 1e9:.0f} s")
         elif ticket in worker.given:
             limit = worker.given[ticket][0].timeout_ns
             if limit is None:

@@ -23,8 +23,8 @@ CHUNK_HEAD = struct.Struct("<QQ")  # function id, first ticket
 LENGTH = struct.Struct("<Q")
 
 # REPLY:    number = records, body = one RECORD per item, then their payloads.
-RECORD = struct.Struct("<QB7xddQ")  # ticket, code, seconds, seconds spent waiting for a CPU, payload bytes
-DONE, RAISED, OUT_OF_MEMORY, SKIPPED, UNLOADABLE, RETIRING = range(6)
+RECORD = struct.Struct("<QB7xddQ")  # ticket (for LOADED: function id), code, seconds, seconds waited for a CPU, payload bytes
+DONE, RAISED, OUT_OF_MEMORY, SKIPPED, UNLOADABLE, LOADED, RETIRING = range(7)
 
 RESULT_LIMIT = 64 << 20  # bytes of one pickled result
 BODY_LIMIT = 2 * RESULT_LIMIT  # a reply above this is not one of ours
@@ -39,6 +39,9 @@ TICKET, START_NS, WAITED_NS, RECALLED = range(4)
 SLOT_BYTES = 4096
 
 NO_SIGPIPE = getattr(socket, "MSG_NOSIGNAL", 0)  # a host may have set SIGPIPE to its default: to die of a broken pipe
+
+
+WORKER_MARK = "PLAUDIT_WORKER"  # in the environment of what an item starts: the worker's process id
 
 
 def shared_slot() -> int:

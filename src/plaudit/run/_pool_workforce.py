@@ -10,11 +10,11 @@ from functools import partial
 from time import monotonic_ns
 
 from plaudit.run import _pool_wire as wire
-from plaudit.run._pool_dispatch import Dispatch
+from plaudit.run._pool_dispatch import LOAD_LIMIT_NS, Dispatch
 from plaudit.run._pool_jobs import Job
-from plaudit.run._pool_process import Message, WorkerProcess, Zygote
+from plaudit.run._pool_process import WorkerProcess
+from plaudit.run._pool_zygote import Message, Zygote
 
-LOAD_LIMIT_NS = 120_000_000_000  # to import what a function needs; not counted against any item
 RETRY_FORK_NS = 100_000_000
 ZYGOTES = 3  # in a row that end before a worker is born: the machine cannot run any
 
@@ -40,6 +40,9 @@ class Workforce:
     @property
     def busy(self) -> int:
         return sum(1 for worker in self.workers.values() if worker.given)
+
+    def employs(self, worker: WorkerProcess) -> bool:
+        return self.workers.get(worker.pid) is worker
 
     def warm(self, ready: threading.Event) -> None:
         """Want all workers, and set the event once they are there."""
@@ -75,9 +78,9 @@ class Workforce:
 
     def teach(self, worker: WorkerProcess, job: Job) -> None:
         """Send a job's function, so that a spare has loaded it before it is needed."""
-        worker.learn(job)
-        worker.check_by(monotonic_ns() + LOAD_LIMIT_NS)
-        self.watch(worker)
+        if job.function not in worker.functions:
+            worker.learn(job, monotonic_ns() + LOAD_LIMIT_NS)
+            self.watch(worker)
 
     def watch(self, worker: WorkerProcess) -> None:
         """Wait for room in a worker's stream while there is something to send."""
@@ -90,11 +93,12 @@ class Workforce:
         """Take in what a worker sent; False when it left."""
         ended = worker.ended
         answers = worker.receive(everything=everything)
+        if worker.ended and not ended:
+            self.selector.unregister(worker)
         if not self.dispatch.settle(worker, answers, monotonic_ns()):  # it retires, and exits by itself
             self._discard(worker)
             return False
-        if worker.ended and not ended:  # the zygote will tell how it died; an item may also have closed the stream
-            self.selector.unregister(worker)
+        if worker.ended and not ended:  # it died, and the zygote will tell how; or an item closed the stream
             worker.kill(self._zygote)
         return not worker.ended
 
@@ -102,6 +106,13 @@ class Workforce:
         """Kill a worker and put what it still holds back in the queue, to run alone or not."""
         self.killed += 1
         self._discard(worker, alone=alone)
+
+    def blame_function(self, function: int, how: str) -> None:
+        """Record that loading a function killed a worker or hung it; once it is given up, nobody goes on loading it."""
+        if self.dispatch.blame_function(function, how):
+            for worker in list(self.workers.values()):
+                if function in worker.loading and not worker.ended:
+                    self.kill(worker)
 
     def close(self) -> None:
         """Kill all workers and wait for the zygote to end."""
@@ -128,7 +139,7 @@ class Workforce:
         worker.close()
 
     def _on_worker(self, worker: WorkerProcess, mask: int) -> None:
-        if self.workers.get(worker.pid) is not worker or worker.ended:
+        if worker.ended or not self.employs(worker):
             return
         if mask & selectors.EVENT_WRITE:
             worker.flush()
@@ -166,6 +177,7 @@ class Workforce:
             for worker in list(self.workers.values()):
                 worker.kill_orphaned_group()
                 self._died(worker, "the death of its parent process")
+            zygote.kill_strays()
             self._zygote_failed(f"exit status {zygote.process.returncode}")
 
     def _born(self, zygote: Zygote, message: Message) -> None:
@@ -184,17 +196,18 @@ class Workforce:
 
     def _died(self, worker: WorkerProcess, how: str) -> None:
         """A worker ended by itself: the item that it was on, or the function that it was loading, is to blame."""
-        self.receive(worker, everything=True)
-        if worker.pid not in self.workers:  # it was retiring
+        if self.employs(worker):
+            self.receive(worker, everything=True)
+        if not self.employs(worker):  # it was retiring, or given up together with another
             return
         self.lost += 1
         ticket, start, _ = worker.position()
-        if ticket < 0:
-            self.dispatch.blame_function(-ticket, how)
-        elif ticket in worker.given:
+        if ticket in worker.given:
             self.dispatch.blame(worker, ticket, how, (monotonic_ns() - start) * 1e-9)
         self.dispatch.take_back(worker, alone=True, died=True)
         self._discard(worker)
+        if ticket < 0:
+            self.blame_function(-ticket, how)
 
     def _zygote_failed(self, how: str) -> None:
         self._failures += 1

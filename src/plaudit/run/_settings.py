@@ -21,12 +21,14 @@ class Settings:
         pool: the cpu lane's workers; None = the process's shared pool.
         max_in_flight: samples in flight on the io lane, where a reward declares no number.
         batch_size: samples of a gpu batch, where a reward declares no number.
+        raise_common: raise an error that every sample of a call raised; False = such samples are FAILED like any other.
     """
 
     cache: VerdictCache | None = None
     pool: CpuPool | None = None
     max_in_flight: int = 64
     batch_size: int = 32
+    raise_common: bool = True
 
     @property
     def workers(self) -> CpuPool:

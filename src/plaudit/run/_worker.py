@@ -48,10 +48,13 @@ def run_worker(stream: socket.socket, slot: int, zygote: int, memory_bytes: int)
         os.setsid()
         die_with_parent(zygote)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.environ[wire.WORKER_MARK] = str(os.getpid())
         random = sys.modules.get("numpy.random")
         if random is not None:
             random.seed()  # or all workers would draw the same numbers
         Worker(stream, slot, memory_bytes).serve()
+    except OSError as error:  # an item closed descriptors that are not its own, or the host is gone
+        print(f"plaudit: a worker lost its connection ({error}); another takes its place", file=sys.stderr)
     except BaseException:  # e.g. an alarm that an item left behind: this process is spoilt, the host starts another
         traceback.print_exc()
     os._exit(70)
@@ -75,12 +78,9 @@ class Worker:
         self.schedstat = _open_proc("schedstat")
         self.statm = _open_proc("statm")
         self.retiring = False
-        size = self._size()
-        self.largest = size + memory_bytes // 2 if size else sys.maxsize
-        if size:
-            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-            limit = size + memory_bytes
-            resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
+        self.memory_bytes = memory_bytes
+        self.base = self._size()  # bytes of address space that no item is charged for
+        self._cap(self.base + memory_bytes)
 
     def serve(self) -> NoReturn:
         while True:
@@ -100,6 +100,8 @@ class Worker:
     def _learn(self, function: int, body: bytearray) -> None:
         self.slot[wire.START_NS] = monotonic_ns()
         self.slot[wire.TICKET] = -function  # loading may import, hang or crash: the host must see who is to blame
+        before = self._size()
+        self._cap(None)
         cwd, path, blob = pickle.loads(body)
         sys.path[:] = path
         _enter(cwd)
@@ -107,8 +109,12 @@ class Worker:
             loaded = Loaded(pickle.loads(blob), None, cwd, path)
         except BaseException as error:  # a module that is missing here or raises on import
             loaded = Loaded(None, error.with_traceback(None), cwd, path)
+        self.base += max(0, self._size() - before)  # libraries and weights that the function brings are not an item's memory
+        self._cap(self.base + self.memory_bytes)
         self.functions[function] = self.current = loaded
         self.slot[wire.TICKET] = 0
+        self._note(function, wire.LOADED, 0, b"")
+        self._flush()
 
     def _run_chunk(self, count: int, body: memoryview) -> None:
         function, ticket = wire.CHUNK_HEAD.unpack_from(body)
@@ -210,8 +216,16 @@ class Worker:
         """Read how long this process waited for a CPU, and retire if items left so much memory behind that others lack it."""
         self.probed_ns = now
         self.waited_ns = wire.cpu_wait_ns(_read_proc(self.schedstat))
-        if self._size() > self.largest:
+        if self._size() > self.base + self.memory_bytes // 2:
             self.retiring = True
+
+    def _cap(self, size: int | None) -> None:
+        """Limit the address space to `size` bytes; None = as far as the system lets it."""
+        if self.statm is not None:
+            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+            unlimited = hard == resource.RLIM_INFINITY
+            soft = hard if size is None else size if unlimited else min(size, hard)
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
     def _size(self) -> int:
         """Bytes of address space in use, 0 when unknown."""

@@ -159,10 +159,10 @@ class Zygote:
             self._sweep()
 
     def _sweep(self) -> None:
-        """Kill orphans, except those in the session of a living worker: its current item may still want them."""
+        """Kill orphans, except those of a living worker: its current item may still want them."""
         for pid in _children() - self.workers:
             with contextlib.suppress(ProcessLookupError):
-                if os.getsid(pid) not in self.workers:
+                if os.getsid(pid) not in self.workers and _starter(pid) not in self.workers:
                     os.kill(pid, signal.SIGKILL)
 
     def kill_all(self) -> None:
@@ -214,6 +214,17 @@ def _children() -> set[int]:
             return {int(pid) for pid in file.read().split()}
     except OSError:  # not Linux, or a kernel built without it: the process groups are all we know
         return set()
+
+
+def _starter(pid: int) -> int | None:
+    """The worker whose item started a process, by the mark in its environment."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            marks = [entry for entry in file.read().split(b"\0") if entry.startswith(wire.WORKER_MARK.encode() + b"=")]
+    except OSError:
+        return None
+    number = marks[0].partition(b"=")[2] if marks else b""
+    return int(number) if number.isdigit() else None
 
 
 def _kill_group(pid: int) -> None:

@@ -1,7 +1,7 @@
 """Reading text: what a response says after its thinking part, and where its answer stands."""
 
 from plaudit.text._answer import Answer, Rule
-from plaudit.text._answers import RULES, extract_answer, later_statement
+from plaudit.text._answers import RULES, denied, extract_answer, later_statement
 from plaudit.text._boxed import boxed_answer, boxed_answers
 from plaudit.text._final import Read, final_text, message_text, opens_in_thought
 from plaudit.text._last_number import last_number
@@ -14,6 +14,7 @@ __all__ = [
     "Rule",
     "boxed_answer",
     "boxed_answers",
+    "denied",
     "extract_answer",
     "final_text",
     "hashed_answer",

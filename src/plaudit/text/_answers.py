@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from plaudit.text._answer import Answer, Rule
@@ -53,3 +54,23 @@ def later_statement(text: str, answer: Answer) -> Answer | None:
     if later is None or not later.complete:
         return None
     return later._replace(start=later.start + answer.end, end=later.end + answer.end)
+
+
+_MARKUP_BEFORE = r"[\s$*_(\\\[]{0,4}(?:\\(?:boxed|fbox)\s?\{|<[a-z]+>)?\s{0,3}\Z"
+_DENIED_BEFORE = re.compile(
+    rf"(?:\bnot|\bnever|\bthan|n['’]t|≠|!=|\\neq?)\s{{0,3}}(?:(?:be|equal to)\s{{1,3}})?{_MARKUP_BEFORE}", re.IGNORECASE
+)
+_DENIED_BEHIND = re.compile(
+    r"[\s$*_)}\]\\]{0,6}(?:</[a-z]+>)?\s{0,3}(?:is|was|are|were)(?:n['’]t|\s+(?:not|wrong|incorrect|false))\b", re.IGNORECASE
+)
+
+
+def denied(text: str, answer: Answer) -> bool:
+    r"""Whether the words around an answer deny it: "not 4", "less than 4", "4 is wrong".
+
+    >>> text = r"The answer is not \boxed{4}."
+    >>> denied(text, boxed_answer(text))
+    True
+    """
+    first = max(0, answer.start - 40)
+    return _DENIED_BEFORE.search(text, first, answer.start) is not None or _DENIED_BEHIND.match(text, answer.end) is not None

@@ -14,7 +14,7 @@ _BARE = re.compile(r"[^\s${}\\]+")
 _SENTENCE_END = re.compile(r"[.!?。！？](?=[\s*_\"'”’)]|$)|\n\s*\n")
 _DELIMITERS = re.compile(r"[\s$*_`{}()\[\]]|\\[()\[\],;:! ]|\\(?:quad|qquad|text|textbf|mathrm)(?![A-Za-z])")
 _JOINING = re.compile(r"[,;/|]|\b(?:and|or|maybe|perhaps|possibly|alternatively|either)\b")
-_CORRECTING = re.compile(r"\b(?:wait|actually|correction|corrected|instead|sorry|mistake|oops|rather)\b", re.IGNORECASE)
+_CORRECTING = re.compile(r"\b(?:wait|actually|correction|sorry|oops|(?:is|was) (?:wrong|incorrect))\b", re.IGNORECASE)
 
 
 class _Box(NamedTuple):
@@ -69,7 +69,7 @@ def _joined(gap: str) -> bool:
     words = _DELIMITERS.sub(" ", gap).strip()
     if not words or _SENTENCE_END.search(gap) or _CORRECTING.search(gap):
         return False
-    return "\n" not in gap.strip() or not _JOINING.sub("", words).strip()
+    return "\n" not in gap or not _JOINING.sub("", words).strip()
 
 
 def _last_command(text: str, start: int, end: int) -> re.Match[str] | None:

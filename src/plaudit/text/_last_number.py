@@ -6,14 +6,15 @@ import re
 
 from plaudit.text._answer import Answer, answer_at
 
-_WINDOW = 300
+_WINDOW = 160
 """Characters before the last digit that decide whether its number stands alone."""
 
 # What may be part of one written number or expression; other characters end it.
 _RUN = re.compile(r"[0-9A-Za-z.,:\\{}()^_+\-−–*/×÷·=≈$€£¥%°~√π']+")
 _OPENING, _CLOSING = "*_(['~:,", "*_)]}'~:,."
 
-# In front of a number: an operator whose left side is a value; a list of numbers; a denial.
+# In front of a number: an operator whose left side is a value; a list of numbers.
+_NEAR, _FAR = 24, 64  # characters in front that the patterns below look at
 _OPERATOR_BEFORE = re.compile(r"(?:[0-9)}%°\]]|(?<![A-Za-z])[A-Za-z])\$?\s{0,3}(?:[-+*/×÷^−·]|\\(?:times|cdot|div))\s{0,3}\$?\Z")
 _INSIDE_BEFORE = re.compile(r"[{^_\\]\s{0,3}\Z")
 _LIST_BEFORE = re.compile(
@@ -21,10 +22,9 @@ _LIST_BEFORE = re.compile(
     r"(?:(?:[,;/|&]|\b(?:and|or|nor|to|maybe|perhaps|possibly|alternatively|either)\b)[\s,$*_\[({]{0,4})+\Z"
 )
 _BESIDE = re.compile(r"(?<![0-9.,A-Za-z])([0-9][0-9.,]*[0-9]|[0-9])\s{1,3}\Z")
-_NOT_BEFORE = re.compile(r"(?:\bnot|n['’]t|\bnever|≠|!=|\\neq?)\s{0,3}(?:(?:be|equal to)\s{1,3})?[$*_(]{0,3}\Z", re.IGNORECASE)
 
 # Behind it: an operator that goes on, the rest of a group, a word that multiplies.
-_OPERATOR_AFTER = re.compile(r"\s{0,3}\$?\s{0,3}(?:[+*/×÷^·](?:\s{0,3}(?:\\|[A-Za-z](?![A-Za-z])|\())|[}^_])")
+_OPERATOR_AFTER = re.compile(r"\s{0,3}\$?\s{0,3}(?:=|[+*/×÷^·](?:\s{0,3}(?:\\|[A-Za-z](?![A-Za-z])|\())|[}^_])")
 _MAGNITUDE = re.compile(r"\s{1,3}(?:hundred|thousand|million|billion|trillion|dozen|percent|per cent|pct|%)(?![A-Za-z])")
 
 
@@ -33,7 +33,7 @@ def last_number(text: str) -> Answer | None:
 
     It is returned bare where it stands alone ("… makes 42 in all."). Where it is a part of something, the something is
     returned, for the reader to refuse: an expression that was not evaluated ("6 * 7", "2\\\\sqrt{5}"), one of several
-    numbers in a row ("3, 5 or 42"), a denial ("not 42"), a time, an exponent, a word with digits. Only ASCII digits count.
+    numbers in a row ("3, 5 or 42"), a time, an exponent, a word with digits. Only ASCII digits count.
 
     >>> last_number("6 * 7 = 42 apples.").text
     '42'
@@ -90,17 +90,14 @@ def _value_start(window: str, start: int, stop: int) -> int:
 
 
 def _context(window: str, start: int, stop: int) -> tuple[int, int]:
-    before = window[:start]
     if (after := _OPERATOR_AFTER.match(window, stop)) is not None:
         return start, after.end()
-    if (inside := _INSIDE_BEFORE.search(before)) is not None:
-        return inside.start(), stop
-    if (operator := _OPERATOR_BEFORE.search(before)) is not None:
-        return operator.start(), stop
-    if (denied := _NOT_BEFORE.search(before)) is not None:
-        return denied.start(), stop
-    for pattern in (_LIST_BEFORE, _BESIDE):
-        other = pattern.search(before)
+    near = max(0, start - _NEAR)
+    for pattern in (_INSIDE_BEFORE, _OPERATOR_BEFORE):
+        if (part := pattern.search(window, near, start)) is not None:
+            return part.start(), stop
+    for pattern, first in ((_LIST_BEFORE, max(0, start - _FAR)), (_BESIDE, near)):
+        other = pattern.search(window, first, start)
         if other is not None and other.group(1) != window[start:stop]:
             return other.start(1), stop
     if (magnitude := _MAGNITUDE.match(window, stop)) is not None:

@@ -10,6 +10,9 @@ from plaudit.text._last_number import last_number
 PHRASE = 200
 """Characters of the longest phrase that is read behind "the answer is"."""
 
+TRIES = 200
+"""Places that a rule looks at, from the end of the text on, before it gives up."""
+
 # How a value begins: markup, sign, currency, then a digit or a LaTeX command.
 _VALUE = re.compile(
     r"""\s*(?:\\[(\[])?[*_`$]*\s*[-+−–]?\s*(?:\\?[$€£¥₹]\s*)?[-+−–]?
@@ -73,8 +76,10 @@ def hashed_answer(text: str) -> Answer | None:
     '18'
     """
     end = len(text)
-    while (at := text.rfind("####", 0, end)) >= 0:
-        end = at
+    for _ in range(TRIES):
+        end = at = text.rfind("####", 0, end)
+        if at < 0:
+            break
         if text[at + 4 : at + 5] == "#" or not _begins_line(text, at):
             continue
         stop = _line_end(text, at)
@@ -92,8 +97,10 @@ def labelled_answer(text: str) -> Answer | None:
     '18'
     """
     end = len(text)
-    while (at := text.rfind("A:", 0, end)) >= 0:
-        end = at
+    for _ in range(TRIES):
+        end = at = text.rfind("A:", 0, end)
+        if at < 0:
+            break
         if not _begins_line(text, at):
             continue
         start, stop = at + 2, _line_end(text, at)
@@ -114,18 +121,19 @@ def stated_answer(text: str) -> Answer | None:
     >>> stated_answer("The answer is 4. No, wait, the answer is 5 apples.").text
     '5 apples'
     """
-    end = len(text)
     # "nswer" finds the word in lower case and in title case with one search; the rare "ANSWER" costs a second one.
     upper = text.rfind("NSWER")
     lower = text.rfind("nswer")
-    while (at := max(lower, upper)) >= 0:
-        end = at
+    for _ in range(TRIES):
+        at = max(lower, upper)
+        if at < 0:
+            break
         if (answer := _statement(text, at)) is not None:
             return answer
         if at == lower:
-            lower = text.rfind("nswer", 0, end)
+            lower = text.rfind("nswer", 0, at)
         else:
-            upper = text.rfind("NSWER", 0, end)
+            upper = text.rfind("NSWER", 0, at)
     return None
 
 

@@ -78,14 +78,24 @@ class LanguageModel(Protocol):
     def abilities(self) -> frozenset[Ability]: ...
 
     def generate(
-        self, conversations: Sequence[Conversation], n: int = 1, sampling: Sampling | None = None
+        self,
+        conversations: Sequence[Conversation],
+        n: int = 1,
+        sampling: Sampling | None = None,
+        *,
+        deadline: float | None = None,
     ) -> list[list[Completion]]:
-        """Draw n completions for each conversation; blocks."""
+        """Draw n completions for each conversation; blocks. `deadline` is an instant of time.monotonic(); None = none."""
 
     async def agenerate(
-        self, conversations: Sequence[Conversation], n: int = 1, sampling: Sampling | None = None
+        self,
+        conversations: Sequence[Conversation],
+        n: int = 1,
+        sampling: Sampling | None = None,
+        *,
+        deadline: float | None = None,
     ) -> list[list[Completion]]:
-        """Draw n completions for each conversation."""
+        """Draw n completions for each conversation; `deadline` as above."""
 
 
 @runtime_checkable

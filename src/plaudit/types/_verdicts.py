@@ -63,7 +63,7 @@ class Verdicts(Sequence[Verdict]):
         n = len(self.values)
         self.codes = np.zeros(n, dtype=np.int8) if codes is None else np.asarray(codes, dtype=np.int8)
         self.reason: Sequence[str | None] = [None] * n if reason is None else reason
-        self.parts = parts
+        self.parts = dict(parts)
         self.cost = cost
         self.dense = dense
         self.std = std
@@ -93,8 +93,8 @@ class Verdicts(Sequence[Verdict]):
             parts = {name: cls.of([v.parts.get(name, absent) for v in verdicts]) for name in names}
         sparse: dict[str, Any] = {}
         for name in _SPARSE:
-            column = [getattr(v, name) for v in verdicts]
-            if any(column) if name == "details" else any(x is not None for x in column):
+            column = [(v.details or None) if name == "details" else getattr(v, name) for v in verdicts]
+            if any(x is not None for x in column):
                 sparse[name] = column
         costs = [v.cost for v in verdicts]
         first = costs[0] if costs else None
@@ -140,9 +140,10 @@ class Verdicts(Sequence[Verdict]):
             return np.empty((len(self), 0))
         return np.stack([part.values for part in self.parts.values()], axis=1)
 
-    def take(self, rows: NDArray[np.intp] | Sequence[int] | slice) -> Verdicts:
-        """The given rows, in the given order."""
-        index = np.arange(len(self))[rows] if isinstance(rows, slice) else np.asarray(rows, dtype=np.intp)
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | Sequence[int] | slice) -> Verdicts:
+        """The given rows, in the given order; or those where an (n,) mask is true."""
+        is_mask = isinstance(rows, np.ndarray) and rows.dtype == bool
+        index = np.arange(len(self))[rows] if is_mask or isinstance(rows, slice) else np.asarray(rows, dtype=np.intp)
         picked = index.tolist()
         sparse = {name: None if (c := getattr(self, name)) is None else [c[i] for i in picked] for name in _SPARSE}
         return Verdicts(

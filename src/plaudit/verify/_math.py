@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
 from plaudit.errors import SpecError
 from plaudit.reward import Facts, Reward
-from plaudit.text import RULES, Answer, Read, Rule, boxed_answers, extract_answer, final_text, later_statement
+from plaudit.text import RULES, Answer, Read, Rule, boxed_answers, denied, extract_answer, final_text, later_statement
 from plaudit.types import Context, Sample, Verdict
 from plaudit.verify._numbers import LONGEST, Number, Percent, Units, clean, equal, read_number
 
@@ -21,6 +21,8 @@ SHOWN = 500
 
 _LONGEST_SOLUTION = 1_000_000
 """Characters of the longest worked solution that is searched for the reference's answer."""
+
+_LONGEST_CACHED = 20_000
 
 
 class _Side(NamedTuple):
@@ -36,10 +38,11 @@ class Math(Reward):
 
     Extraction (`plaudit.text.extract_answer`), the first rule that finds something: the last ``\boxed{}``, ``<answer>``
     tags, ``####``, "the answer is", ``A:``, the last number. Within a rule the last place counts. An answer does not count
-    when the closing sentence boxes another value beside it, or when the text goes on to state another one.
+    when the closing sentence boxes another value beside it, when the words around it deny it ("4 is wrong"), or when the
+    text goes on to state another one.
 
     Reading: integers, decimals, fractions, mixed numbers, powers of ten, percent, currency and units; what is understood,
-    and what is refused, is listed at ``plaudit.verify.read_number``. Comparison is of exact fractions, never of floats.
+    and what is refused, is listed at `plaudit.verify.read_number`. Comparison is of exact fractions, never of floats.
 
     Fields:
         rules: the extraction rules to use, in their order; fewer are stricter (``("boxed",)``).
@@ -79,6 +82,8 @@ class Math(Reward):
             raise SpecError(f"verify.math: rules is {list(self.rules)}: expected one or more of {list(RULES)}")
         if self.max_chars < 1:
             raise SpecError(f"verify.math: max_chars is {self.max_chars}: expected a positive number of characters")
+        if self.timeout is not None and not self.timeout > 0:
+            raise SpecError(f"verify.math: timeout is {self.timeout}: expected a positive number of seconds, or null")
 
     @property
     def facts(self) -> Facts:
@@ -119,12 +124,16 @@ class Math(Reward):
     def _judge(self, text: str, answer: Answer, golds: tuple[_Side, ...]) -> Verdict:
         side = _side_of(answer) if answer.complete else None
         if side is None:
-            return _verdict(answer, "response_unparsable", None, "its markup is not closed, or the response was cut off inside it")
+            return _verdict(
+                answer, "response_unparsable", None, "its markup is not closed, or the response was cut off inside it"
+            )
         stage = self._stage(side, golds)
         if stage is None:
             if side.number is None:
                 return _verdict(answer, "response_unparsable", None, "it is not one number that is understood")
             return _verdict(answer, "response_wrong", "rational")
+        if denied(text, answer):
+            return _verdict(answer, "response_wrong", "contradicted", "the words around the answer deny it")
         other = self._contradiction(text, answer, golds)
         if other is not None:
             return _verdict(answer, "response_wrong", "contradicted", f"the response also says {other.text[:SHOWN]!r}")
@@ -175,16 +184,51 @@ def _side_of(answer: Answer) -> _Side:
 
 
 def _read_reference(reference: Any) -> tuple[_Side, ...] | Verdict:
-    """What the reference says, or the verdict that it cannot be read."""
+    """What the reference says, or the verdict that it cannot be read; the response has no part in this."""
     if type(reference) is str:
-        golds = _read_gold(reference)
-        return golds if golds is not None else _unreadable(reference)
-    several = reference if isinstance(reference, Sequence) and not isinstance(reference, (str, bytes)) else [reference]
-    texts = [text for text in map(_gold_text, several) if text is not None]
-    if not any(text.strip() for text in texts):
-        missing = all(item is None or item == "" for item in several)
-        return Verdict.failed("reference_missing") if missing else _unreadable(reference)
-    found = [golds[0] for text in texts if (golds := _read_gold(text)) is not None and isinstance(golds, tuple)]
-    if not any(gold.number is not None for gold in found):
-        return _unreadable(reference)
-    return tuple(found)
+        items: Sequence[Any] = (reference,)
+    elif isinstance(reference, Sequence) and not isinstance(reference, (str, bytes)):
+        items = reference
+    else:
+        items = (reference,)
+    written = [item for item in items if item is not None and item != "" and not (isinstance(item, str) and item.isspace())]
+    if not written:
+        return Verdict.failed("reference_missing")
+    golds = tuple(_gold(item) for item in written)
+    if any(gold.number is not None for gold in golds):
+        return golds
+    return Verdict.failed("reference_unreadable", f"{_shown(reference)} is not a number that verify.math understands")
+
+
+def _gold(item: Any) -> _Side:
+    if isinstance(item, str):
+        text = item
+    elif isinstance(item, bool) or not isinstance(item, (Real, Decimal)):
+        return _Side(_shown(item), None)
+    elif isinstance(item, (Fraction, Decimal)):
+        text = str(item)
+    elif isinstance(item, Integral):
+        text = str(int(item)) if int(item).bit_length() < 3 * LONGEST else ""
+    else:
+        text = repr(float(item))
+    return _read_gold(text) if len(text) <= _LONGEST_CACHED else _read_gold.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)  # the samples of a group share their reference
+def _read_gold(text: str) -> _Side:
+    """A reference on its own, or the answer of a worked solution where that is boxed, tagged or stated."""
+    if (number := read_number(text)) is not None:
+        return _Side(clean(text), number)
+    if len(text) <= _LONGEST_SOLUTION and (answer := extract_answer(text, RULES[:-1])) is not None and answer.complete:
+        sides = [_side_of(box) for box in boxed_answers(text)] if answer.rule == "boxed" else [_side_of(answer)]
+        if all(side.text == sides[-1].text for side in sides):
+            return sides[-1]
+    return _Side(clean(text) if len(text) <= LONGEST else text.strip(), None)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with more digits than Python is willing to write
+        return f"{type(value).__name__} with too many digits"
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"

@@ -59,14 +59,16 @@ def _percent_to_value(number: Number) -> Number:
 
 
 # What carries no value in an answer: fonts, sizes, spacing, delimiters.
-_SPACE = re.compile(r"(?:\\[,;:! ]|\\q?quad(?![A-Za-z])|~|\s)+")
+_SPACE = re.compile(r"(?:\\[,;: ]|\\q?quad(?![A-Za-z])|~|\s)+")
+_NEGATIVE_SPACE = re.compile(r"\\! ?")  # "11,\! 111" closes the gap behind the comma
+_DIVISION = re.compile(r"\\div(?![A-Za-z])")
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _NOTHING = re.compile(r"\\(?:left|right|displaystyle|bf|rm|it)(?![A-Za-z])|\\[()\[\]]")
-_WRAPPED = re.compile(r"(?:\\(?:boxed|fbox|text|textbf|textit|textrm|textnormal|mathbf|mathrm|mathit|bold|mbox)\s*)?\{([^{}]*)\}\Z")
-_WRAPPED_FRACTION = re.compile(
-    r"(?:\\(?:boxed|fbox|text|textbf|mathbf|mathrm|mathit|bold)\s*)?\{([^{}]*\\frac\s*\{[^{}]*\}\s*\{[^{}]*\}[^{}]*)\}\Z"
+_WRAPPER = re.compile(r"(?:\\(?:boxed|fbox|text|textbf|textit|textrm|textnormal|mathbf|mathrm|mathit|bold|mbox)\s*)?\{")
+_DEEPEST = 16  # wrappers within wrappers that are taken off
+_SIGNS = str.maketrans(
+    {"−": "-", "–": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "＋": "+", "×": "*", "·": "*", "∙": "*", "÷": "/"}
 )
-_SIGNS = str.maketrans({"−": "-", "–": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "＋": "+", "×": "*", "·": "*", "∙": "*"})
 _DOLLAR = "\x01"  # an escaped dollar sign, so that the bare ones are LaTeX delimiters
 
 
@@ -78,28 +80,45 @@ def clean(text: str) -> str:
     """
     if text.isalnum() and text.isascii():
         return text
-    text = text.translate(_SIGNS).replace("\\$", _DOLLAR).replace("{,}", ",").replace("\\%", "%")
+    if not text.isascii():
+        text = text.translate(_SIGNS)
     if "\\" in text:
+        text = text.replace("\\$", _DOLLAR).replace("\\%", "%")
+        text = _DIVISION.sub("/", _NEGATIVE_SPACE.sub("", text))
         text = _NOTHING.sub(" ", _FRACTION.sub(r"\\frac", text))
     if text.count("$") % 2 == 0:
         text = text.replace("$", " ")
-    text = _SPACE.sub(" ", text.replace(_DOLLAR, "$"))
-    while True:
+    text = _SPACE.sub(" ", text.replace("{,}", ",").replace(_DOLLAR, "$"))
+    for _ in range(_DEEPEST):
         inner = text.strip(" *_`'\"“”‘’,;:")
         if inner.endswith(".") and not inner.endswith(".."):
             inner = inner[:-1].rstrip()
-        if (wrapped := _WRAPPED.match(inner) or _WRAPPED_FRACTION.match(inner)) is not None:
-            inner = wrapped.group(1)
-        elif inner[:1] == "(" and inner[-1:] == ")" and "(" not in inner[1:] and ")" not in inner[:-1]:
-            inner = inner[1:-1]
+        inner = _unwrapped(inner)
         if inner == text:
-            return text
+            break
         text = inner
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    """The content of braces, of a box, of a font command or of parentheses around the whole."""
+    if text.endswith("}") and (wrapper := _WRAPPER.match(text)) is not None:
+        start, ends = wrapper.end(), "{}"
+    elif text.startswith("(") and text.endswith(")"):
+        start, ends = 1, "()"
+    else:
+        return text
+    depth = 0
+    for char in text[start:-1]:
+        depth += (char == ends[0]) - (char == ends[1])
+        if depth < 0:
+            return text
+    return text[start:-1] if depth == 0 else text
 
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}\Z")
 _DECIMAL = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?:\ [0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
-_ARGUMENT = rf"(?:\{{\ ?([+-]?(?:{_DECIMAL}))\ ?\}}|\ ?([0-9]))"
+_ARGUMENT = rf"(?:\ ?\{{\ ?([+-]?(?:{_DECIMAL}))\ ?\}}|\ ?([0-9]))"
 _NAME = re.compile(
     r"((?:\\text\{)?[A-Za-z][A-Za-z ]{0,30}\}?(?:_\{?[A-Za-z0-9]{1,5}\}?)?(?:\([A-Za-z0-9, ]{1,10}\))?)"
     r" ?(?:=|≈|\\approx(?![a-z])) ?(?=\S)"
@@ -148,6 +167,8 @@ def _read(text: str) -> Number | None:
         name, text = _symbol(named.group(1)), text[named.end() :]
     if (about := _ABOUT.match(text)) is not None:
         text = text[about.end() :]
+    if text[:1] in ("-", "+") and (inner := _unwrapped(text[1:].lstrip())) != text[1:].lstrip():
+        text = text[0] + inner
     match = _VALUE.match(text)
     if match is None or (value := _exact(match)) is None or (suffix := read_unit(text[match.end() :])) is None:
         return None

@@ -17,10 +17,17 @@ _CURRENCIES = {
     "INR": "inr rupee rupees rs",
 }
 # Upper and lower case mean different units in symbols (m, M), so symbols are looked up as written, words in lower case.
-_SYMBOLS = {
-    symbol: symbol
-    for symbol in "m cm mm km nm g kg mg lb lbs oz L mL ml kL s ms min h hr hrs km/h kmh mph m/s ft yd mi Hz kHz J kJ W kW V A N Pa K".split()
-} | {"lbs": "lb", "ml": "mL", "hr": "h", "hrs": "h", "kmh": "km/h", "in": "inch", "°": "degree", "°C": "°C", "°F": "°F"}
+_SYMBOL_LIST = "m cm mm km g kg mg lb oz L mL s ms min h km/h mph m/s ft yd mi °C °F"
+_SYMBOLS = {symbol: symbol for symbol in _SYMBOL_LIST.split()} | {
+    "lbs": "lb",
+    "ml": "mL",
+    "l": "L",
+    "hr": "h",
+    "hrs": "h",
+    "kmh": "km/h",
+    "in": "inch",
+    "°": "degree",
+}
 _WORDS = {
     "%": "% percent percentage pct",
     "m": "meter meters metre metres",
@@ -53,15 +60,16 @@ STANDARD_UNITS = frozenset(_SYMBOLS.values()) | frozenset(_UNIT_OF.values())
 _MAGNITUDES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 # A word that may change the value, deny it, or begin another one: the whole text is then refused.
-_REFUSED = frozenset(
-    """and or nor to plus minus times over by not but than through versus vs out at if unless except either
+_CHANGING = """
+    and or nor to plus minus times over by not but than through versus vs out at if unless except either
     is isn't are was were be being wrong incorrect false no never instead
     half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths
     ninth ninths tenth tenths hundredth hundredths thousandth thousandths dozen dozens score pair pairs
     hundred thousand million billion trillion hundreds thousands millions billions
     zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty
-    square squared cube cubed cubic root sqrt log ln sin cos tan pi mod remainder factorial degrees percent percentage""".split()
-)
+    square squared cube cubed cubic root sqrt log ln sin cos tan pi mod remainder factorial degrees percent percentage
+"""
+_REFUSED = frozenset(_CHANGING.split())
 _LONGEST_WORDS = 8
 _LETTERS = frozenset("amshg")  # the article, and units that a phrase may hold ("m per s")
 
@@ -95,7 +103,7 @@ def read_unit(text: str) -> Suffix | None:
     if not text or text.isspace():
         return _NONE
     attached = text[0].isalpha()
-    words = " ".join(_MARKUP.sub(" ", _DEGREE.sub("°", text, count=1)).split()).rstrip(".,;:")
+    words = " ".join(_MARKUP.sub(" ", _DEGREE.sub("°", text, count=1)).split()).rstrip(".,;:").replace("° ", "°")
     power = None
     if (squared := _POWER.search(words)) is not None:
         power, words = squared.group(1) or {"²": "2", "³": "3"}[squared.group(2)], words[: squared.start()].rstrip()

@@ -3,7 +3,7 @@
 from plaudit.wire._chat_reply import ChatReply, Choice, TokenLogprob, Usage, parse_reply
 from plaudit.wire._chat_request import ChatRequest, parse_request
 from plaudit.wire._fault import Fault, parse_fault
-from plaudit.wire._json import WireError, decode_json, encode_json
+from plaudit.wire._json import WireError, decode_json, encode_json, well_formed
 
 __all__ = [
     "ChatReply",
@@ -18,4 +18,5 @@ __all__ = [
     "parse_fault",
     "parse_reply",
     "parse_request",
+    "well_formed",
 ]

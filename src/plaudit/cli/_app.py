@@ -1,0 +1,87 @@
+"""The commands by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from plaudit import __version__
+from plaudit.cli import _errors
+
+
+class _Quiet:
+    """Flags without the word for their type in the help."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.metavar = ""
+        return option
+
+
+class _Command(_Quiet, TyperCommand):
+    pass
+
+
+class _Group(_Quiet, TyperGroup):
+    pass
+
+
+app = typer.Typer(
+    name="plaudit",
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"plaudit {__version__}")
+        raise typer.Exit
+
+
+def _set_debug(wanted: bool) -> None:
+    _errors.debug_wanted = wanted
+
+
+@app.callback(epilog="Example: plaudit score reward.yaml answers.jsonl -o runs/first")
+def plaudit(
+    version: Annotated[
+        bool, typer.Option("--version", metavar="", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", metavar="", callback=_set_debug, help="Show tracebacks (also: the variable PLAUDIT_DEBUG=1)."),
+    ] = False,
+) -> None:
+    """Score, rank and check the responses of language models.
+
+    A command takes [bold]REWARD DATA[/bold]: how to judge, and the rows to judge.
+    """
+
+
+def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add a function as a command; its docstring is the help, and `example` ends it."""
+
+    def add(function: Callable[..., int]) -> Callable[..., int]:
+        paragraphs = (function.__doc__ or "").strip().split("\n\n")
+        text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        app.command(name, cls=_Command, help=text, epilog=f"Example: {example}")(function)
+        return function
+
+    return add
+
+
+def command_line() -> Any:
+    """The command line as one callable command."""
+    # Importing a module adds its command; the order here is the order in the help.
+    from plaudit.cli import _list, _show, _score, _rank, _check, _explain, _doctor  # noqa: F401, I001
+
+    return typer.main.get_command(app)
