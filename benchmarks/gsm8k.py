@@ -235,17 +235,20 @@ def rewrite(solution: str, write: Callable[[str], str]) -> str:
 
 
 def share(row: dict[str, Any]) -> str:
-    return f"{row['agree']:,} / {row['of']:,} = {100 * row['agree'] / row['of']:.2f} %  [{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
+    interval = f"[{100 * row['low']:.2f}, {100 * row['high']:.2f}]"
+    return f"{row['agree']:,} / {row['of']:,} = {100 * row['agree'] / row['of']:.2f} %  {interval}"
+
+
+def errors(row: dict[str, Any]) -> str:
+    return f"{row['false_positives']:4d}{row['false_negatives']:4d}"
 
 
 def show(result: dict[str, Any]) -> None:
     print(f"verify.math on {result['n']:,} labelled solutions: {result['scored']:,} scored, {result['failed']} failed\n")
     print(f"{'model':18} {'accuracy':>8} {'published':>9}   agreement with the labels [95 % interval]   FP  FN")
     for model, row in result["models"].items():
-        print(
-            f"{model:18} {row['accuracy']:7.1f}% {row['published']:8.1f}%   {share(row):41} {row['false_positives']:4d}{row['false_negatives']:4d}"
-        )
-    print(f"{'all':38}  {share(result['all']):41} {result['all']['false_positives']:4d}{result['all']['false_negatives']:4d}")
+        print(f"{model:18} {row['accuracy']:7.1f}% {row['published']:8.1f}%   {share(row):41} {errors(row)}")
+    print(f"{'all':38}  {share(result['all']):41} {errors(result['all'])}")
     print(f"{'control: labels shuffled':38}  {share(result['control'])}")
     print("\ndisagreements:", len(result["disagreements"]), "by fault:", result["faults"])
     for row in result["disagreements"]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import threading
 import time
@@ -20,6 +21,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from plaudit.wire import ChatReply, ChatRequest, Choice, Fault, Usage, WireError, parse_request
+
+
+def graded(score: object, reasoning: str = "I checked it against the criteria.") -> str:
+    """The text of a judge's verdict."""
+    return json.dumps({"reasoning": reasoning, "score": score})
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,10 @@ def test_the_key_leaks_nowhere(key, server, caplog, capfd):
 
 @pytest.mark.parametrize(
     "url",
-    ["http://user:Secret@host/v1", "ftp://host/v1", "host/v1", "http://host/v1?key=x", "http://host/v1#x", "http://", "http://h:99999", "http://h ost"],
+    [
+        "http://user:Secret@host/v1", "ftp://host/v1", "host/v1", "http://host/v1?key=x", "http://host/v1#x", "http://",
+        "http://h:99999", "http://h ost",
+    ],
 )  # fmt: skip
 def test_a_base_url_with_secrets_or_without_sense_is_refused(url, monkeypatch):
     with pytest.raises(SpecError) as caught:

@@ -3,6 +3,7 @@
 import heapq
 import random
 import time
+from statistics import median
 
 import pytest
 from servers import ChatServer, Limit, Say
@@ -13,14 +14,12 @@ from plaudit.lm._throttle import Bucket
 
 
 def test_sixty_four_calls_are_kept_in_flight():
-    with ChatServer(latency=0.1) as server:
-        before = time.monotonic()
-        OpenAIModel("m", base_url=server.url).generate(["a"] * 640)
-        seconds = time.monotonic() - before
+    with ChatServer() as server:
+        server.react = lambda received: Say("ok", delay=0.4 + (received.number * 37 % 64) / 64)
+        OpenAIModel("m", base_url=server.url).generate(["a"] * 192)
     assert server.peak == 64
     assert server.connections <= 70, "connections are used again"
-    # Ten rounds of 0.1 s; on average at least half of the places are taken, client and server on one processor.
-    assert seconds < 2.0
+    assert median(r.in_flight for r in server.received[64:]) >= 56, "a place that becomes free is taken at once"
 
 
 def test_no_more_calls_are_in_flight_than_allowed():
@@ -32,10 +31,10 @@ def test_no_more_calls_are_in_flight_than_allowed():
 def test_requests_per_minute_are_kept(server):
     before = time.monotonic()
     OpenAIModel("m", base_url=server.url, requests_per_minute=1200).generate(["a"] * 50)
-    # 20 a second, of which one second may be saved up.
-    assert 1.4 < time.monotonic() - before < 3.5
-    at = sorted(r.at for r in server.received)
-    assert max(sum(t <= x < t + 1 for x in at) for t in at) <= 41
+    # 20 a second, of which one second may be saved up: 30 of the 50 have to wait their turn.
+    assert 1.4 < time.monotonic() - before < 4.0
+    first = server.received[0].at
+    assert sum(r.at < first + 0.7 for r in server.received) <= 40
 
 
 def test_tokens_per_minute_are_kept_after_what_calls_really_take(server):
@@ -55,7 +54,7 @@ def test_a_rate_limited_server_is_used_to_its_limit_and_not_stormed(retry_after)
         drawn = OpenAIModel("m", base_url=server.url).generate(["a"] * n)
         seconds = time.monotonic() - before
     assert len(drawn) == n
-    assert n / seconds > 0.6 * rate
+    assert n / seconds > 0.5 * rate
     # The first burst is refused at most once per call in flight; after it, refusals are rare.
     assert server.count(429) <= 64 + 0.05 * n
     late = [status for at, status in server.statuses if at > server.statuses[0][0] + 1.0]

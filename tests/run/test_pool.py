@@ -28,6 +28,7 @@ from plaudit.run._pool import CpuPool, Ending, Outcome, RemoteError, available_c
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the figures and /proc of these tests are Linux's")
 
+STOPPED = (Ending.OVERRAN, Ending.STARVED)  # a machine that is busy with other things may starve a worker in any test
 PATIENCE = 30  # seconds that a test waits for something that takes milliseconds on a quiet machine
 
 
@@ -184,12 +185,13 @@ def test_workers_stand_in_the_callers_folder_whatever_a_neighbour_does(single, t
         assert values(run(single, where, [True, False, True])) == [str(tmp_path / folder)] * 3
 
 
-def test_workers_use_one_blas_thread_and_draw_different_random_numbers(pool):
+def test_workers_use_one_blas_thread_and_draw_different_random_numbers():
     def draw(_):
         time.sleep(0.05)
         return os.getpid(), os.environ["OMP_NUM_THREADS"], random.random(), float(np.random.rand())
 
-    drawn = values(run(pool, draw, range(4)))
+    with CpuPool(workers=2, preload=["numpy.random"]) as pool:
+        drawn = values(run(pool, draw, range(4)))
     assert {threads for _, threads, _, _ in drawn} == {"1"}
     assert len({pid for pid, *_ in drawn}) >= 2
     assert len({number for *_, number in drawn}) == len({number for _, _, number, _ in drawn}) == 4
@@ -314,7 +316,7 @@ def test_the_deadline_starts_when_the_item_is_picked_up(single):
 
 def test_work_in_c_that_ignores_alarms_is_killed(pool):
     (outcome,) = run(pool, lambda n: len(str(9 ** (9**n))), [9], timeout=0.2)
-    assert outcome.ending is Ending.OVERRAN
+    assert outcome.ending in STOPPED
 
 
 def test_one_hung_item_among_many_tiny_ones_is_found_exactly(pool):
@@ -339,22 +341,25 @@ def test_a_hundred_hung_items_in_a_row_are_replaced_at_once(tmp_path):
             hung = pool.submit(hang, [str(path)], timeout=timeout)
             behind = pool.submit(lambda x: x, [i], timeout=5)
             assert values(behind.result(PATIENCE)) == [i]  # only the replacement can have answered
-            delays.append(time.monotonic() - float(path.read_text()) - timeout)
-            assert endings(hung.result(PATIENCE)) == [Ending.OVERRAN]
+            if started := path.read_text():  # on a busy machine even this may take longer than the timeout
+                delays.append(time.monotonic() - float(started) - timeout)
+            assert hung.result(PATIENCE)[0].ending in STOPPED
         assert (pool.stats.killed, pool.stats.lost) == (100, 0)
+    assert len(delays) > 50
     assert statistics.median(delays) < 0.1  # 20 ms on a quiet machine: benchmarks/_pool_probe.py
 
 
 def test_an_item_that_ended_late_overran_even_if_the_host_was_too_busy_to_look(pool):
-    run(pool, sleep_or_echo, [1])
-    future = pool.submit(sleep_or_echo, [0.15], timeout=0.05)
-    time.sleep(0.02)
-    exponent, took = 300_000, 0.0
-    while took < 0.4:  # one power is one call in C, which holds the interpreter's lock from beginning to end
+    exponent, took = 1_000_000, 0.0
+    while took < 0.45:  # one power is one call in C, which holds the interpreter's lock from beginning to end
+        exponent *= 2
         started = time.monotonic()
         _ = 3**exponent
         took = time.monotonic() - started
-        exponent *= 2
+    run(pool, sleep_or_echo, [1])
+    future = pool.submit(sleep_or_echo, [0.3], timeout=0.1)
+    time.sleep(0.02)
+    _ = 3**exponent
     assert endings(future.result(PATIENCE)) == [Ending.OVERRAN]
 
 
@@ -435,6 +440,42 @@ def test_a_function_that_hangs_when_loaded_ends(pool, tmp_path, monkeypatch):
     assert len(set(values(run(pool, lambda _: (time.sleep(0.1), os.getpid())[1], range(4))))) >= 2
 
 
+def test_once_a_function_is_given_up_nobody_goes_on_loading_it(pool, tmp_path, monkeypatch):
+    pool.warm()
+    first, second, third = (str(tmp_path / name) for name in ("first", "second", "third"))
+    crash = f"""
+    import time
+    for mark in ({first!r}, {second!r}):
+        try:
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            continue
+        while not os.path.exists({third!r}):
+            time.sleep(0.01)
+        os._exit(9)
+    open({third!r}, "w").write(str(os.getpid()))
+    time.sleep(60)"""
+    module = import_differently(tmp_path, monkeypatch, "crash_twice_then_hang", crash)
+    assert endings(run(pool, module.f, [1])) == [Ending.LOST]
+    hung = int((tmp_path / "third").read_text())
+    assert eventually(lambda: not alive(hung))
+
+
+def test_items_do_not_wait_for_a_worker_that_is_still_loading(tmp_path, monkeypatch):
+    with CpuPool(workers=2) as pool:
+        pool.warm()  # two and a spare
+        hang = f"""
+    import time
+    for mark in ({str(tmp_path / "first")!r}, {str(tmp_path / "second")!r}):
+        try:
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            continue
+        time.sleep(60)"""
+        module = import_differently(tmp_path, monkeypatch, "first_two_hang", hang)
+        assert values(run(pool, module.f, [1, 2, 3])) == [1, 2, 3]
+
+
 def test_loading_a_function_is_not_charged_to_its_first_item(pool, tmp_path, monkeypatch):
     run(pool, abs, [1])
     module = import_differently(tmp_path, monkeypatch, "slow_to_import", "import time; time.sleep(0.4)")
@@ -455,12 +496,12 @@ def test_closing_every_descriptor_harms_only_the_item(pool, reuse):
     assert endings(outcomes) == [Ending.DONE, Ending.DONE, Ending.LOST, Ending.DONE, Ending.DONE]
 
 
-def test_an_item_that_forks_does_not_answer_twice(pool):
-    def split(x):
+def test_the_child_of_an_item_that_forks_does_not_answer(pool):
+    def split(_):
         os.fork()
-        return x
+        return os.getpid() == os.getsid(0)  # true in a worker, false in its child
 
-    assert values(run(pool, split, range(5))) == list(range(5))
+    assert values(run(pool, split, range(50))) == [True] * 50
 
 
 def test_an_alarm_left_behind_does_not_hit_the_next_item(single):
@@ -476,15 +517,17 @@ def test_an_alarm_left_behind_does_not_hit_the_next_item(single):
 # Memory and size
 
 
-def test_memory_is_capped_and_the_worker_is_replaced():
+def test_memory_is_capped_and_the_worker_is_replaced(tmp_path):
     def allocate(megabytes):
-        return len(bytearray(megabytes << 20)), os.getpid()
+        (tmp_path / str(megabytes)).write_text(str(os.getpid()))
+        return len(bytearray(megabytes << 20))
 
     with CpuPool(workers=1, memory_mb=512) as pool:
-        outcomes = run(pool, allocate, [1, 4096, 1])
+        outcomes = run(pool, allocate, [1, 4096, 2])
         assert endings(outcomes) == [Ending.DONE, Ending.OUT_OF_MEMORY, Ending.DONE]
-        assert outcomes[0].value[1] != outcomes[2].value[1]
         assert endings(run(pool, np.zeros, [1 << 30])) == [Ending.OUT_OF_MEMORY]
+        worker = int((tmp_path / "4096").read_text())
+        assert eventually(lambda: not alive(worker))
         assert (pool.stats.lost, pool.stats.killed) == (0, 0)
 
 
@@ -495,12 +538,12 @@ def test_one_item_after_another_may_run_out_of_memory():
 
 
 def test_what_a_function_brings_along_is_not_charged_to_items(tmp_path, monkeypatch):
-    (tmp_path / "heavy_library.py").write_text("weights = bytearray(600 << 20)\ndef use(n):\n    return len(bytearray(n))\n")
+    (tmp_path / "heavy_library.py").write_text("weights = bytearray(300 << 20)\ndef use(n):\n    return len(bytearray(n))\n")
     monkeypatch.syspath_prepend(tmp_path)
     import heavy_library
 
-    with CpuPool(workers=1, memory_mb=512) as pool:
-        outcomes = run(pool, heavy_library.use, [200 << 20, 900 << 20, 200 << 20])
+    with CpuPool(workers=1, memory_mb=200) as pool:
+        outcomes = run(pool, heavy_library.use, [80 << 20, 400 << 20, 80 << 20])
         assert endings(outcomes) == [Ending.DONE, Ending.OUT_OF_MEMORY, Ending.DONE]
 
 
@@ -516,10 +559,10 @@ def test_memory_that_items_leave_behind_is_not_charged_to_later_ones():
 
 def test_large_items_and_results_pass_in_both_directions_at_once(pool):
     big = np.ones(12_500_000)  # 100 MB
-    assert values(run(pool, len, [big] * 4, timeout=20)) == [12_500_000] * 4
-    results = values(run(pool, lambda n: b"x" * n, [60_000_000] * 4, timeout=20))
-    assert [len(result) for result in results] == [60_000_000] * 4
-    echoed = values(run(pool, lambda data: data, [big[:7_000_000]] * 4, timeout=20))
+    assert values(run(pool, len, [big] * 2, timeout=20)) == [12_500_000] * 2
+    results = values(run(pool, lambda n: b"x" * n, [60_000_000] * 2, timeout=20))
+    assert [len(result) for result in results] == [60_000_000] * 2
+    echoed = values(run(pool, lambda data: data, [big[:7_000_000]] * 3, timeout=20))
     assert all(len(result) == 7_000_000 for result in echoed)
 
 
@@ -691,7 +734,7 @@ def spawn(tmp_path, monkeypatch):
 
 
 def test_what_an_overrunning_item_started_dies_with_it(pool, spawn, tmp_path):
-    future = pool.submit(spawn, [str(tmp_path / "pids")], timeout=1)
+    future = pool.submit(spawn, [str(tmp_path / "pids")], timeout=2)
     worker, zygote, *children = spawned(tmp_path / "pids")
     assert endings(future.result(PATIENCE)) == [Ending.OVERRAN]
     assert eventually(lambda: not any(alive(pid) for pid in [worker, *children]))
@@ -702,20 +745,20 @@ def test_nothing_outlives_a_host_that_is_killed(spawn, tmp_path):
     source = """
         import sys
         sys.path.insert(0, sys.argv[1])
-        import os, spawn_children
+        import ctypes, os, spawn_children
         from plaudit.run._pool import CpuPool
         pool = CpuPool(workers=1)
-        if os.fork() == 0:  # holds copies of the host's descriptors from before the pool; and one from after it:
-            import time; time.sleep(5); os._exit(0)
+        pool.warm()
         future = pool.submit(spawn_children.spawn, [sys.argv[1] + "/pids"])
-        import time; time.sleep(0.5)
-        if os.fork() == 0:
-            time.sleep(5); os._exit(0)
+        libc = ctypes.CDLL(None)
+        if libc.fork() == 0:  # behind Python's back: it holds copies of all descriptors, so no socket ends with the host
+            libc.sleep(5)
+            os._exit(0)
         future.result()
     """
     host = subprocess.Popen([sys.executable, "-c", textwrap.dedent(source), str(tmp_path)], start_new_session=True)
     pids = spawned(tmp_path / "pids")
-    time.sleep(0.7)
+    time.sleep(0.3)
     host.kill()
     host.wait()
     assert eventually(lambda: not any(alive(pid) for pid in pids), 3)
@@ -742,28 +785,37 @@ def test_a_forked_child_has_its_own_workers_and_the_parent_keeps_its(pool):
 
     ours = set(values(run(pool, who, range(4))))
     started = pool.stats.started
+    sockets = {os.readlink(f"/proc/self/fd/{worker.fileno()}") for worker in pool._supervisor.workforce.workers.values()}
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(write, " ".join(str(pid) for pid in values(run(pool, who, range(4)))).encode())
+            kept = sockets & {os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
+            os.write(write, " ".join(str(pid) for pid in [len(kept), *values(run(pool, who, range(4)))]).encode())
         finally:
             os._exit(0)
     os.close(write)
     os.waitpid(child, 0)
     with open(read) as pipe:
-        theirs = {int(pid) for pid in pipe.read().split()}
+        kept, *theirs = (int(number) for number in pipe.read().split())
+    assert kept == 0
     assert theirs
-    assert not theirs & ours
+    assert not set(theirs) & ours
     assert eventually(lambda: not any(alive(pid) for pid in theirs))
     values(run(pool, who, range(4)))
     assert pool.stats.started == started
 
 
-def test_closing_cancels_what_has_not_ended_and_may_be_repeated():
+def test_closing_cancels_what_has_not_ended_and_may_be_repeated(tmp_path):
+    def wait(item):
+        if item == "wait":
+            (tmp_path / "waiting").touch()
+            time.sleep(60)
+        return item
+
     pool = CpuPool(workers=1)
-    future = pool.submit(sleep_or_echo, ["done", 60.0, "never"])
-    time.sleep(0.5)
+    future = pool.submit(wait, ["done", "wait", "never"])
+    assert eventually((tmp_path / "waiting").exists)
     started = time.monotonic()
     pool.close()
     pool.close()
@@ -821,7 +873,7 @@ def test_what_items_print_goes_to_standard_error_and_they_read_nothing():
             return sys.stdin.read()
 
         with CpuPool(workers=1) as pool:
-            assert pool.submit(talk, [1, 2]).result()[1].value == ""
+            assert [outcome.value for outcome in pool.submit(talk, [1, 2]).result()] == ["", ""]
         print("mine")
         """,
         input="not for workers",

@@ -40,6 +40,7 @@ class TestBoxes:
             (r"\boxed{\boxed{5}}", r"\boxed{5}"),
             (r"\boxed{3, \fbox{4}, 5}", r"3, \fbox{4}, 5"),
             (r"\boxed{\fbox{3}, \fbox{4}}", r"\fbox{3}, \fbox{4}"),
+            (r"\boxed{\fbox{3}^{2}_{1} + 5}", r"\fbox{3}^{2}_{1} + 5"),
             (r"{\boxed{3}} {\boxed{4}}", "4"),
             (r"\boxed{41 and \boxed{42}", "42"),
             (r"\boxed{}", ""),

@@ -15,15 +15,15 @@ texts = st.text(max_size=5)
 
 
 def plain_verdicts():
-    common = dict(
-        std=st.none() | st.floats(0, 10),
-        confidence=st.none() | st.floats(0, 1),
-        answer=st.none() | texts,
-        explanation=st.none() | texts,
-        details=st.dictionaries(texts, st.integers(), max_size=2),
-        cost=st.builds(Cost, st.floats(0, 10), st.integers(0, 5), st.integers(0, 5), st.floats(0, 1)),
-        dense=st.none() | st.just(Dense("step", [1.0, float("nan")], [0, 2], [2, 3])),
-    )
+    common = {
+        "std": st.none() | st.floats(0, 10),
+        "confidence": st.none() | st.floats(0, 1),
+        "answer": st.none() | texts,
+        "explanation": st.none() | texts,
+        "details": st.dictionaries(texts, st.integers(), max_size=2),
+        "cost": st.builds(Cost, st.floats(0, 10), st.integers(0, 5), st.integers(0, 5), st.floats(0, 1)),
+        "dense": st.none() | st.just(Dense("step", [1.0, float("nan")], [0, 2], [2, 3])),
+    }
     scored = st.builds(Verdict, numbers, st.just(Status.SCORED), st.sampled_from([None, "response_wrong", "closed"]), **common)
     failed = st.builds(Verdict, st.none(), st.just(Status.FAILED), st.sampled_from(["worker_lost", "part_failed:a"]), **common)
     return scored | failed | st.builds(Verdict, st.none(), st.just(Status.ABSTAINED), st.just("not_applicable"), **common)
@@ -34,7 +34,7 @@ def with_parts(children):
         fields = {name: getattr(v, name) for name in Verdict.__slots__}
         return Verdict(**{**fields, "parts": parts})
 
-    return st.builds(add, plain_verdicts(), st.fixed_dictionaries({"a": children, "b": children}))
+    return st.builds(add, plain_verdicts(), st.tuples(children, children).map(lambda both: dict(zip("ab", both, strict=True))))
 
 
 verdicts = plain_verdicts() | with_parts(plain_verdicts())

@@ -95,8 +95,10 @@ def test_a_catastrophic_pattern_costs_its_deadline_and_no_more():
     start = time.perf_counter()
     verdicts = reward.score(samples)
     assert time.perf_counter() - start < 10
-    assert verdicts.values.tolist() == [1.0, 0.0, 1.0]
-    assert verdicts.reason[1] == "response_timeout"
+    assert (verdicts.values[0], verdicts.values[2]) == (1.0, 1.0)
+    # A machine with more work than processors says so instead of blaming the response.
+    assert verdicts.reason[1] in ("response_timeout", "worker_starved")
+    assert (verdicts.values[1] == 0.0) == (verdicts.reason[1] == "response_timeout")
 
 
 names = st.lists(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), min_size=1, max_size=4, unique=True).map(tuple)

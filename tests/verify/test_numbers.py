@@ -66,7 +66,8 @@ def test_what_is_understood_is_read_exactly(text, value):
         "", " ", "...", "-", "$", "x", "eighteen", "1/0", r"\frac{1}{0}", "1,23", "1,2345", "1,234,56", "1.2.3", "1.234,56",
         "--5",
         # Several numbers, and what is not evaluated here.
-        "3 or 4", "3, 4", "(3, 4)", r"\{3\}", "[3]", "3;4", "3 + 4", "6 * 7", r"2\sqrt{5}", "5x", "5 x", "5m", "5!", "2^5", "4=5",
+        "3 or 4", "3, 4", "(3, 4)", r"\{3\}", "[3]", "3;4", "3 + 4", "6 * 7", r"2\sqrt{5}", "5x", "5 x", "5m", "18abc",
+        "5!", "2^5", "4=5",
         "10^{2^3}", "101_2", "12_{10}", "x=4=5", "12:30", "1/2/2020", "0.333...", r"0.\overline{3}", r"3 \pm 1", "3 and a half",
         # Words that change the value or deny it; units that contradict the currency.
         "3 dozen", "5 squared", "5 factorial", "3 remainder 1", "3 tenths", "42 is wrong", "not 42", "5 less than 7", "$5 km",
@@ -87,7 +88,8 @@ def test_what_is_not_one_number_is_refused(text):
         ("€18", "EUR"), ("18 cents", "cent"), ("18%", "%"), (r"18\%", "%"), ("18 percent", "%"), ("$18$ pct", "%"),
         ("18 percentage", "%"), ("18 km", "km"), ("18km", "km"), (r"18\text{ kilometres}", "km"), ("18 cm^2", "cm^2"),
         (r"18\text{ cm}^2", "cm^2"), ("18 square meters", "m^2"), ("18 ft³", "ft^3"), ("18 miles", "mi"), ("18 h", "h"),
-        ("18 hours", "h"), (r"18^\circ", "degree"), (r"18^\circ\text{C}", "°C"), (r"18^{\circ}", "degree"), ("18°", "degree"), ("18 degrees", "degree"),
+        ("18 hours", "h"), (r"18^\circ", "degree"), (r"18^\circ\text{C}", "°C"),
+        (r"18^{\circ}", "degree"), ("18°", "degree"), ("18 degrees", "degree"),
         ("18 eggs", "egg"), ("18 egg", "egg"), ("18 eggs per day", "egg per day"), ("18", None),
     ],
 )  # fmt: skip

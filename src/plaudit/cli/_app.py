@@ -6,37 +6,17 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from plaudit import __version__
 from plaudit.cli import _errors
-
-
-class _Quiet:
-    """Flags without the word for their type in the help."""
-
-    def get_help_option(self, ctx: Any) -> Any:
-        option = super().get_help_option(ctx)  # type: ignore[misc]
-        if option is not None:
-            option.metavar = ""
-        return option
-
-
-class _Command(_Quiet, TyperCommand):
-    pass
-
-
-class _Group(_Quiet, TyperGroup):
-    pass
-
+from plaudit.cli._help import HelpfulCommand, HelpfulGroup
 
 app = typer.Typer(
     name="plaudit",
-    cls=_Group,
+    cls=HelpfulGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
@@ -54,16 +34,16 @@ def _set_debug(wanted: bool) -> None:
 @app.callback(epilog="Example: plaudit score reward.yaml answers.jsonl -o runs/first")
 def plaudit(
     version: Annotated[
-        bool, typer.Option("--version", metavar="", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", metavar="", callback=_set_debug, help="Show tracebacks (also: the variable PLAUDIT_DEBUG=1)."),
+        typer.Option("--debug", callback=_set_debug, help="Show tracebacks (also: the variable PLAUDIT_DEBUG=1)."),
     ] = False,
 ) -> None:
     """Score, rank and check the responses of language models.
 
-    A command takes [bold]REWARD DATA[/bold]: how to judge, and the rows to judge.
+    A command takes REWARD DATA: how to judge, and the rows to judge.
     """
 
 
@@ -73,7 +53,7 @@ def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[
     def add(function: Callable[..., int]) -> Callable[..., int]:
         paragraphs = (function.__doc__ or "").strip().split("\n\n")
         text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-        app.command(name, cls=_Command, help=text, epilog=f"Example: {example}")(function)
+        app.command(name, cls=HelpfulCommand, help=text, epilog=f"Example: {example}")(function)
         return function
 
     return add

@@ -32,7 +32,8 @@ def print_json(value: Any) -> None:
 
 def warn(message: str) -> None:
     """A line on standard error."""
-    notices().print(Text.assemble(("warning: ", "yellow"), visible(message)))
+    # Not broken into lines: what stands in a log should be found by searching for it.
+    notices().print(Text.assemble(("warning: ", "yellow"), visible(message)), soft_wrap=True)
 
 
 def visible(text: str, limit: int | None = None) -> str:
@@ -45,6 +46,19 @@ def visible(text: str, limit: int | None = None) -> str:
         text = text[: 4 * limit]
     shown = text.translate(_HIDDEN)
     return shown if limit is None or len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def as_text(value: Any) -> str:
+    """A prompt, response or reference as text; of a chat, who said what.
+
+    >>> as_text([{"role": "user", "content": "hi"}])
+    'user: hi'
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(m, dict) and "role" in m for m in value):
+        return " ".join(f"{m['role']}: {m.get('content')}" for m in value)
+    return str(value)
 
 
 def one_line(text: str, limit: int) -> str:

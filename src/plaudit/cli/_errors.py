@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -82,7 +83,8 @@ def _status(error: PlauditError) -> int:
 
 def _usage(error: Exception, console: Console) -> int:
     message = getattr(error, "format_message", lambda: str(error))()
-    if not message:  # a bare `plaudit`, whose help is on the screen already
+    if type(error).__name__ == "NoArgsIsHelpError":  # a bare `plaudit`: the message is the help
+        console.print(message, markup=False)
         return USAGE
     _line(console, message)
     context = getattr(error, "ctx", None)
@@ -92,7 +94,16 @@ def _usage(error: Exception, console: Console) -> int:
 
 
 def _line(console: Console, message: str) -> None:
-    console.print(Text.assemble(("error: ", "bold red"), visible(message)), soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), visible(in_options(message))), soft_wrap=True)
+
+
+def in_options(message: str) -> str:
+    """A message of the reader in the command line's own words.
+
+    >>> in_options("columns={'prompt': NAME} says which column it is")
+    '--column prompt=NAME says which column it is'
+    """
+    return re.sub(r"columns=\{'(\w+)': NAME\}", r"--column \1=NAME", message)
 
 
 def _described(error: BaseException) -> str:

@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     from plaudit.cli._app import command_line
     from plaudit.cli._errors import report
+    from plaudit.cli._resources import show_warnings
 
+    show_warnings()
     try:
         status = command_line().main(args=arguments, prog_name="plaudit", standalone_mode=False)
     except (KeyboardInterrupt, BrokenPipeError):

@@ -31,9 +31,7 @@ ColumnOption = Annotated[
         help="The column that a field stands in, when it has another name: --column prompt=question --column completion=output.",
     ),
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", metavar="", help="JSON on standard output, everything else on standard error.")
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, everything else on standard error.")]
 WorkersOption = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", show_default=False, help="Worker processes of the cpu lane. Default: one for each CPU."),
@@ -46,4 +44,4 @@ CacheOption = Annotated[
         help="Where verdicts of slow rewards are kept. Default: PLAUDIT_CACHE, else ~/.cache/plaudit/verdicts.sqlite.",
     ),
 ]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", metavar="", help="Neither look verdicts up nor keep them.")]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Neither look verdicts up nor keep them.")]

@@ -26,14 +26,19 @@ def progress_bar(lines: int | None) -> Iterator[Callable[[RunProgress], None]]:
     if not console.is_terminal:
         yield _line_by_line(console)
         return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+
+    class Said(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            said: Text = task.fields["said"]
+            return said
 
     bar = Progress(
         SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[said]}"), console=console, transient=True,
+        Said(), console=console, transient=True,
     )  # fmt: skip
     with bar:
-        task = bar.add_task("", total=lines, said="starting")
+        task = bar.add_task("", total=lines, said=Text("starting"))
         yield lambda p: bar.update(task, completed=p.line, said=_said(p))
 
 

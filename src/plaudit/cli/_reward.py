@@ -20,20 +20,20 @@ _FORMS = (
 )
 
 
-def load_reward(text: str) -> Reward:
-    """The reward that a command line argument names.
+def load_reward(text: str, *, examples: bool = False) -> Reward:
+    """The reward that a command line argument names; with `examples` a registered name stands for the catalogue's example.
 
     Raises SpecError that says what was given and what is expected.
     """
     from plaudit.reward import Reward
 
-    built = load_configured(text)
+    built = load_configured(text, examples)
     if not isinstance(built, Reward):
         raise SpecError(f"{text} is a comparator: it compares two responses; this command needs a reward, which scores one")
     return built
 
 
-def load_configured(text: str) -> Any:
+def load_configured(text: str, examples: bool = False) -> Any:
     """The reward or comparator that a command line argument names. Raises SpecError."""
     from plaudit.reward import from_spec
 
@@ -57,7 +57,7 @@ def load_configured(text: str) -> Any:
     if ":" in text:
         return _addressed(text)
     if text in catalog.names():
-        return _registered(text)
+        return from_spec(text) if examples else _registered(text)
     if path.exists():
         raise SpecError(f"{text} is a file of an unknown kind: {_FORMS}")
     raise SpecError(f"{text!r} is neither a file nor a registered reward{_hint(text) or f'; {_FORMS}'}")

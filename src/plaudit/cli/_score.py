@@ -18,7 +18,7 @@ from rich.text import Text
 from plaudit.cli._app import command
 from plaudit.cli._console import notices, number, output, plain, print_json, visible
 from plaudit.cli._data import Data, open_data
-from plaudit.cli._errors import reward_code
+from plaudit.cli._errors import in_options, reward_code
 from plaudit.cli._main import FINE, SHORT
 from plaudit.cli._options import (
     CacheOption,
@@ -53,22 +53,25 @@ def score(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume/--no-resume", metavar="", help="Go on with the run in RUN if it is of the same reward and data, or refuse."
-        ),
+        typer.Option("--resume/--no-resume", help="Go on with the run in RUN if it is of the same reward and data, or refuse."),
     ] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", metavar="", help="Delete the run in RUN first.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in RUN first.")] = False,
     max_failures: Annotated[
         float | None,
         typer.Option(
-            min=0.0, max=1.0, metavar="SHARE", show_default=False,
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            show_default=False,
             help="Give up with status 1 when more than this share of at least 100 rows failed or is unreadable. Default: never.",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", show_default=False, help="Only the first N responses.")] = None,
     window: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", show_default=False, help="Rows that are committed together. Default: about 2 s of work."),
+        typer.Option(
+            min=1, metavar="N", show_default=False, help="Rows that are committed together. Default: about 2 s of work."
+        ),
     ] = None,
     workers: WorkersOption = None,
     cache: CacheOption = None,
@@ -110,7 +113,9 @@ def score(
     if trouble is not None:
         raise trouble
     if not ended.scored:
-        notices().print(Text.assemble(("nothing was scored", "bold red"), ", so the status is 1"))
+        why = ended.first_rejected or (ended.first_failed or ("", ""))[1]
+        said = f": {visible(in_options(why), 300)}" if why else ""
+        notices().print(Text.assemble(("nothing was scored", "bold red"), said), soft_wrap=True)
         return SHORT
     return FINE
 
@@ -133,15 +138,15 @@ def _run(
                 last[:] = [progress]
                 show(progress)
 
-            return score_stream(
-                reward, read, folder, window=window, max_failure_rate=max_failures, on_progress=note
-            ), None
+            return score_stream(reward, read, folder, window=window, max_failure_rate=max_failures, on_progress=note), None
     except TooManyFailures as error:
         return last[0], error
     except KeyboardInterrupt:
         committed = len(folder.committed)
         notices().print(
-            Text(f"interrupted: {committed:,} rows are committed in {folder.path}; the same command with -o {folder.path} goes on")
+            Text(
+                f"interrupted: {committed:,} rows are committed in {folder.path}; the same command with -o {folder.path} goes on"
+            )
         )
         raise
 
@@ -242,6 +247,7 @@ def _remarks(ended: RunProgress, run: str) -> Iterator[Text]:
     if ended.rejected:
         what = "row cannot" if ended.rejected == 1 else "rows cannot"
         yield Text.assemble((f"{ended.rejected:,} {what} be read", "red"), f"  see {run}/rejected.jsonl")
+        yield Text(f"the first  {visible(in_options(ended.first_rejected or ''), 300)}", style="dim")
     if ended.slowest and ended.slowest[0][0] >= 0.1:
         slowest = ", ".join(f"{visible(name, 24)} ({duration(seconds)})" for seconds, name in ended.slowest[:3])
         yield Text(f"slowest  {slowest}", style="dim")

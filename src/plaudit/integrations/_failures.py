@@ -24,7 +24,7 @@ class FailureGuard:
     >>> guard.watch(Counter({None: 1, "judge_unreachable": 1}))
     >>> guard.watch(Counter({"judge_unreachable": 2}))
     Traceback (most recent call last):
-    plaudit.errors.TooManyFailures: reward: 2 of the last 2 samples FAILED (100%, max_failure_rate is 50%): judge_unreachable 2 times
+    plaudit.errors.TooManyFailures: reward: 2 of the last 2 samples FAILED (100%, max_failure_rate is 50%): ...
     """
 
     def __init__(self, name: str, limit: float | None, window: int, logger: logging.Logger | None = None) -> None:

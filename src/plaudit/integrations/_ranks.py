@@ -19,8 +19,8 @@ class Ranks:
 
     Fields:
         rank: its number.
-        size: how many there are.
-        connected: whether they can talk; a single process always can.
+        size: how many can talk to each other.
+        connected: False where there are more processes than these.
     """
 
     rank: int = 0
@@ -33,12 +33,11 @@ class Ranks:
         torch = sys.modules.get("torch")
         if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
             return cls(torch.distributed.get_rank(), torch.distributed.get_world_size())
-        size = os.environ.get("WORLD_SIZE", "1")
-        return cls(0, int(size), connected=False) if size.isdigit() and int(size) > 1 else cls()
+        return cls(connected=os.environ.get("WORLD_SIZE", "1") in ("", "0", "1"))
 
     def gather(self, value: T) -> list[T]:
         """The values of all ranks, in their order, on every rank."""
-        if self.size == 1 or not self.connected:
+        if self.size == 1:
             return [value]
         found: list[Any] = [None] * self.size
         sys.modules["torch"].distributed.all_gather_object(found, value)
@@ -55,7 +54,7 @@ class Ranks:
         try:
             result = work()
         except Exception as raised:
-            if self.size == 1 or not self.connected:
+            if self.size == 1:
                 raise
             error = raised
         said = self.gather((None if error is None else f"{type(error).__name__}: {error}", result))

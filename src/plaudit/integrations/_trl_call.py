@@ -54,8 +54,9 @@ class Call:
         found = {field: self._field(field, mapping, columns) for field in _FIELDS}
         rest = {name: values for name, values in columns.items() if name not in found.values()}
         names, lists = list(rest), list(rest.values())
-        reference, id_, group = ([None] * n if (name := found[field]) is None else columns[name] for field in _FIELDS)
-        tokens = self.completion_ids or [None] * n
+        nothing = [None] * n
+        reference, id_, group = (nothing if (where := found[field]) is None else columns[where] for field in _FIELDS)
+        tokens = nothing if self.completion_ids is None else self.completion_ids
         return [
             Sample(
                 self.prompts[k], self.completions[k], reference[k], self._id(k, id_[k]), _text(group[k]), group_size,
@@ -70,12 +71,11 @@ class Call:
         return str(k) if self.environments is not None else _text(given)
 
     def _field(self, field: str, mapping: Mapping[str, str], columns: Mapping[str, Any]) -> str | None:
-        if (name := mapping.get(field)) is not None:
-            if name not in columns:
-                raise DataError(
-                    f"columns says that the {field} stands in {name!r}; the trainer passed {', '.join(columns) or 'none'}"
-                )
-            return name
+        if field in mapping:
+            if mapping[field] not in columns:
+                given = ", ".join(columns) or "none"
+                raise DataError(f"columns says that the {field} stands in {mapping[field]!r}; the trainer passed {given}")
+            return mapping[field]
         candidates = REFERENCES if field == "reference" else (field,)
         return next((name for name in candidates if name in columns), None)
 

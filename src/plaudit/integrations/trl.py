@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plaudit.errors import ContractError
 from plaudit.integrations._failures import FailureGuard
@@ -24,7 +25,7 @@ from plaudit.integrations._ranks import Ranks
 from plaudit.integrations._tally import Tally
 from plaudit.integrations._terms import Term, terms_of
 from plaudit.integrations._trl_call import Call, check_mapping, in_groups
-from plaudit.reward import Reward, from_spec, leaves
+from plaudit.reward import Leaf, Reward, from_spec, leaves
 from plaudit.types import Sample, Verdicts, concatenate
 
 __all__ = ["RewardFunc", "reward_func", "reward_funcs", "reward_weights"]
@@ -228,17 +229,19 @@ class _Scorer:
         start = time.perf_counter()
         blocks = ranks.together(lambda: self._share(samples, call, ranks))
         order = np.concatenate([rows for rows, _ in blocks])
-        whole = concatenate([verdicts for rows, verdicts in blocks if len(rows)]).take(np.argsort(order, kind="stable"))
+        whole = concatenate([verdicts for _, verdicts in blocks if len(verdicts)] or [blocks[0][1]])
+        whole = whole.take(np.argsort(order, kind="stable"))
         first = sum(len(share) for share in shares[: ranks.rank])
         tally = Tally.of(whole, self.leaves, self.addends, time.perf_counter() - start)
         return whole[first : first + len(call.prompts)], tally
 
-    def _share(self, samples: list[Sample], call: Call, ranks: Ranks) -> tuple[np.ndarray[Any, Any], Verdicts | None]:
-        size = len(samples) if self.scope == "batch" else samples[0].group_size or 1
-        mine = np.array(
-            [i for i in range(len(samples)) if (i // size) % ranks.size == (ranks.rank if ranks.connected else 0)], int
+    def _share(self, samples: list[Sample], call: Call, ranks: Ranks) -> tuple[NDArray[np.intp], Verdicts]:
+        """This rank's rows, and their verdicts: the groups in turn, or the whole batch on the first rank."""
+        groups = np.arange(len(samples)) // (
+            samples[0].group_size or 1 if samples and self.scope == "group" else len(samples) or 1
         )
-        return mine, self.reward.score([samples[i] for i in mine.tolist()], call.context) if len(mine) else None
+        mine = np.flatnonzero(groups % ranks.size == ranks.rank)
+        return mine, self.reward.score([samples[i] for i in mine.tolist()], call.context)
 
     def _log(self, verdicts: Verdicts, tally: Tally, log_extra: Any, log_metric: Any) -> None:
         if log_metric is not None:
@@ -258,7 +261,7 @@ class _Pending:
         self.result: Future[Round] = Future()
 
 
-def _table(verdicts: Verdicts, found: Sequence[Any], prefix: str) -> dict[str, list[Any]]:
+def _table(verdicts: Verdicts, found: Sequence[Leaf], prefix: str) -> dict[str, list[Any]]:
     """Columns of the completions table; constant names."""
     n = len(verdicts)
     table: dict[str, list[Any]] = {}
@@ -277,7 +280,7 @@ def _numbers(term: Term, verdicts: Verdicts, weighted: bool) -> list[float | Non
     return _with_none(term.values(verdicts, weighted))
 
 
-def _with_none(values: np.ndarray[Any, Any]) -> list[float | None]:
+def _with_none(values: NDArray[np.float64]) -> list[float | None]:
     return [None if np.isnan(value) else value for value in values.tolist()]
 
 

@@ -49,7 +49,7 @@ class Connections:
         Raises TimeoutError after `timeout` seconds for everything together, TooLarge for a body above `largest` bytes,
         httpx.TransportError when the connection fails.
         """
-        client = self._idle.pop()[1] if self._idle else _open()
+        client = self._idle.pop()[1] if self._idle else _open(encrypted=url.startswith("https:"))
         whole = False
         try:
             async with asyncio.timeout(timeout), client.stream("POST", url, content=body, headers=headers) as response:
@@ -76,9 +76,9 @@ class Connections:
         task.add_done_callback(self._closing.discard)
 
 
-def _open() -> httpx.AsyncClient:
+def _open(encrypted: bool) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        verify=_ssl_context(),
+        verify=_ssl_context() if encrypted else False,
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEP_ALIVE_SECONDS),
         timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
         follow_redirects=False,

@@ -26,8 +26,9 @@ from plaudit.reward._function import Function, reward, to_verdict
 from plaudit.reward._groups import group_index
 from plaudit.reward._spec import from_spec
 from plaudit.reward._stamp import Stateful, stamp_of, stateful_leaves
-from plaudit.reward._stream import RunProgress, score_stream, score_windows
+from plaudit.reward._stream import RunProgress, score_stream
 from plaudit.reward._stream_columns import leaf_columns
+from plaudit.reward._stream_windows import score_windows
 from plaudit.reward._tree import Leaf, leaves, use_name
 
 __all__ = [

@@ -91,7 +91,8 @@ class Sum(Combinator):
         for name, part in operands.items():
             here = part.codes == SCORED
             scored |= here
-            total += np.where(here, self.weights[name] * part.values, 0.0)
+            with np.errstate(over="ignore", invalid="ignore"):  # `combined` makes an overflow FAILED
+                total += np.where(here, self.weights[name] * part.values, 0.0)
         return combined(operands, total, scored, drop_failures=self.on_failure == "drop")
 
 
@@ -497,5 +498,6 @@ def _fold(operands: Mapping[str, Verdicts], step: Callable[..., NDArray[np.float
     for part in operands.values():
         here = part.codes == SCORED
         scored |= here
-        total = step(total, np.where(here, part.values, neutral))
+        with np.errstate(over="ignore", invalid="ignore"):  # `combined` makes an overflow FAILED
+            total = step(total, np.where(here, part.values, neutral))
     return combined(operands, total, scored)

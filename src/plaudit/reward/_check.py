@@ -6,20 +6,20 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from plaudit.errors import ContractError, SpecError
+from plaudit.errors import ContractError
 from plaudit.reward._base import Reward
 from plaudit.reward._check_hostile import hostile_findings
 from plaudit.reward._check_inputs import changed, changed_fields, copied, made_up_samples, swapped
 from plaudit.reward._check_report import CheckReport, Finding
-from plaudit.reward._check_trial import Trial, Unscored
+from plaudit.reward._check_travel import pickling, spec_findings
+from plaudit.reward._check_trial import Trial, Unscored, named, same
 from plaudit.reward._check_verdicts import problems, unlike
+from plaudit.reward._facts import Facts
 from plaudit.reward._fingerprint import Canonical
 from plaudit.reward._groups import Groups
-from plaudit.reward._spec import from_spec
 from plaudit.reward._stamp import stamp_of
 from plaudit.run import using
 from plaudit.types import ABSTAINED, Context, Sample, Verdicts, concatenate
@@ -57,25 +57,22 @@ def check_reward(
         untouched, before = copied(given), _self_portrait(reward)
         findings: list[Finding] = []
         try:
-            findings.append(_scores(reward, given, context, samples is None))
+            verdicts = Trial.scored(reward, given, context)
+            findings += [_said(verdicts, samples is None), *_declared(facts, given, verdicts)]
             thorough = facts.lane in ("inline", "cpu") if thorough is None else thorough
-            trial = Trial.of(reward, given, context or Context(), thorough, seconds)
-            findings += _declared(reward, given, trial.context)
-            for check in (*_COMPARING, _pickling, _threads, _abstention):
+            trial = Trial.of(reward, given, verdicts, context or Context(), thorough, seconds)
+            for check in (*_COMPARING, pickling, _threads, _abstention):
                 findings += _guarded(check, trial)
             findings += hostile_findings(trial)
         except Unscored as stop:
             findings.append(Finding("samples", "failed", str(stop)))
-        findings += [*_spec(reward), _purity(reward, before, untouched, given)]
+        findings += [*spec_findings(reward), _purity(reward, before, untouched, given)]
     return CheckReport(reward.name, reward.fingerprint, tuple(_merged(findings)))
 
 
-def _scores(reward: Reward, samples: list[Sample], context: Context | None, made_up: bool) -> Finding:
+def _said(verdicts: Verdicts, made_up: bool) -> Finding:
     """Whether the reward says anything of the samples at all: without a value the other checks would hold for nothing."""
-    if not samples:
-        raise Unscored("there are no samples")
-    verdicts = Trial.scored(reward, samples, context)
-    count = f"{len(samples)} samples: {verdicts.n_scored} scored, {verdicts.n_abstained} abstained, {verdicts.n_failed} failed"
+    count = f"{len(verdicts)} samples: {verdicts.n_scored} scored, {verdicts.n_abstained} abstained, {verdicts.n_failed} failed"
     if verdicts.n_scored:
         return Finding("samples", "ok", count)
     codes = ", ".join(sorted({str(code) for code in verdicts.reason}))
@@ -83,9 +80,7 @@ def _scores(reward: Reward, samples: list[Sample], context: Context | None, made
     return Finding("samples", "skipped" if made_up else "failed", f"{count} ({codes}): {advice}")
 
 
-def _declared(reward: Reward, samples: list[Sample], context: Context) -> Iterator[Finding]:
-    facts = reward.facts
-    verdicts = Trial.scored(reward, samples, context)
+def _declared(facts: Facts, samples: list[Sample], verdicts: Verdicts) -> Iterator[Finding]:
     for check, row, sentence in problems(verdicts, samples, facts):
         yield Finding(check, "failed", f"{named(samples, row)}: {sentence}")
     if facts.range is None:
@@ -95,14 +90,6 @@ def _declared(reward: Reward, samples: list[Sample], context: Context) -> Iterat
     yield Finding("parts", "ok", f"every verdict has the parts {list(facts.parts)}" if facts.parts else "there are none")
     yield Finding("reasons", "ok", "every code is declared and fits its status")
     yield Finding("verdict", "ok", "std, confidence, answer, details and dense are what they should be")
-
-
-def named(samples: Sequence[Sample], row: int) -> str:
-    """How a sentence calls a sample."""
-    sample = samples[row]
-    response = sample.response if isinstance(sample.response, str) else str(sample.response)
-    which = f"id {sample.id!r}, " if sample.id is not None else ""
-    return f"sample {row} ({which}response {response if len(response) <= 40 else response[:39] + '…'!r})"
 
 
 def _guarded(check: Check, trial: Trial) -> Iterator[Finding]:
@@ -116,25 +103,14 @@ def _guarded(check: Check, trial: Trial) -> Iterator[Finding]:
         yield Finding(name, "failed", str(error))
 
 
-def _same(trial: Trial, check: str, said: str, verdicts: Verdicts, rows: Sequence[int] | None = None) -> Iterator[Finding]:
-    """Whether verdicts of the rows are those of the first call."""
-    rows = range(len(trial.samples)) if rows is None else rows
-    found = trial.difference(verdicts, rows)
-    if found is None:
-        yield Finding(check, "ok", said)
-    else:
-        row, how = found
-        yield Finding(check, "failed", f"{said}: not so for {named(trial.samples, rows[row])}: {how}")
-
-
 def _determinism(trial: Trial) -> Iterator[Finding]:
-    yield from _same(trial, "determinism", "scored twice, the same verdicts", trial.score(trial.samples))
+    yield from same(trial, "determinism", "scored twice, the same verdicts", trial.score(trial.samples))
 
 
 def _order(trial: Trial) -> Iterator[Finding]:
     order = np.random.default_rng(0).permutation(len(trial.samples))
     verdicts = trial.score([trial.samples[i] for i in order.tolist()])
-    yield from _same(trial, "order", "in another order, the same verdicts", verdicts.take(np.argsort(order)))
+    yield from same(trial, "order", "in another order, the same verdicts", verdicts.take(np.argsort(order)))
 
 
 def _batches(trial: Trial) -> Iterator[Finding]:
@@ -144,14 +120,14 @@ def _batches(trial: Trial) -> Iterator[Finding]:
     elif scope == "group":
         for rows in Groups(samples).members[: 8 if trial.thorough else 2]:
             verdicts = trial.score([samples[i] for i in rows.tolist()])
-            yield from _same(trial, "batches", "a group on its own, the same verdicts", verdicts, rows.tolist())
+            yield from same(trial, "batches", "a group on its own, the same verdicts", verdicts, rows.tolist())
     else:
         middle = (len(samples) + 1) // 2
         halves = [trial.score(half) for half in (samples[:middle], samples[middle:]) if half]
-        yield from _same(trial, "batches", "in two halves, the same verdicts", concatenate(halves))
+        yield from same(trial, "batches", "in two halves, the same verdicts", concatenate(halves))
         singles = list(range(len(samples)))[: 16 if trial.thorough else 2]
         alone = concatenate([trial.score([samples[i]]) for i in singles])
-        yield from _same(trial, "batches", "one by one, the same verdicts", alone, singles)
+        yield from same(trial, "batches", "one by one, the same verdicts", alone, singles)
 
 
 def _scope(trial: Trial) -> Iterator[Finding]:
@@ -159,13 +135,13 @@ def _scope(trial: Trial) -> Iterator[Finding]:
     if scope == "batch":
         yield Finding("scope", "skipped", _BATCH_SCOPE)
         return
-    strangers = swapped(samples)
+    strangers = [changed(sample, "response", False) for sample in swapped(samples)]
     if scope == "group":
         strangers = [replace(changed(s, "prompt", False), group=s.group and f"{s.group}-other") for s in strangers]
     middle = len(strangers) // 2
     verdicts = trial.score([*strangers[:middle], *samples, *strangers[middle:]])[middle : middle + len(samples)]
     what = "samples" if scope == "sample" else "groups"
-    yield from _same(trial, "scope", f"among other {what}, the same verdicts", verdicts)
+    yield from same(trial, "scope", f"among other {what}, the same verdicts", verdicts)
 
 
 def _reads(trial: Trial) -> Iterator[Finding]:
@@ -185,28 +161,12 @@ def _reads(trial: Trial) -> Iterator[Finding]:
             continue
         for name in names:
             how = f"{name} {'taken away' if absent else 'changed'}"
-            yield from _same(trial, "reads", f"{said}{how}, the same verdicts", with_changed([name], absent))
+            yield from same(trial, "reads", f"{said}{how}, the same verdicts", with_changed([name], absent))
     if unread:
         step, seed = (12345 if name in unread else getattr(trial.context, name) for name in ("step", "seed"))
         verdicts = trial.score(trial.samples, replace(trial.context, step=step, seed=seed))
-        yield from _same(trial, "reads", f"{said}context.{' and context.'.join(unread)} changed, the same verdicts", verdicts)
+        yield from same(trial, "reads", f"{said}context.{' and context.'.join(unread)} changed, the same verdicts", verdicts)
     yield Finding("reads", "ok", f"{said}nothing else changes a verdict ({', '.join(names)})")
-
-
-def _pickling(trial: Trial) -> Iterator[Finding]:
-    import cloudpickle
-
-    try:
-        travelled: Any = cloudpickle.loads(cloudpickle.dumps(trial.reward))
-    except Exception as error:
-        yield Finding("pickling", "failed", f"cannot be pickled: {type(error).__name__}: {error}")
-        return
-    if travelled.fingerprint != trial.reward.fingerprint:
-        yield Finding("pickling", "failed", "comes back from pickling with another fingerprint")
-    if trial.facts.deterministic:
-        verdicts = Trial.scored(travelled, trial.samples, trial.context)
-        yield from _same(trial, "pickling", "after pickling, the same verdicts", verdicts)
-    yield Finding("pickling", "ok", "comes back from pickling with the same fingerprint")
 
 
 def _threads(trial: Trial) -> Iterator[Finding]:
@@ -230,7 +190,7 @@ def _threads(trial: Trial) -> Iterator[Finding]:
         if result is None or isinstance(result, Exception):
             yield Finding("threads", "failed", f"scored from {n} threads at once: {result or 'does not come back'}")
         elif trial.facts.deterministic:
-            yield from _same(trial, "threads", f"from {n} threads at once, the same verdicts", result)
+            yield from same(trial, "threads", f"from {n} threads at once, the same verdicts", result)
     yield Finding("threads", "ok", f"scored from {n} threads at once")
 
 
@@ -245,25 +205,6 @@ def _abstention(trial: Trial) -> Iterator[Finding]:
     yield Finding("abstention", "ok", "with the responses swapped, the same samples are ABSTAINED")
 
 
-def _spec(reward: Reward) -> Iterator[Finding]:
-    try:
-        spec, text = reward.spec, reward.to_yaml()
-    except SpecError as error:
-        yield Finding("spec", "skipped", f"has no spec: {error}")
-        return
-    for form, source in (("its spec", spec), ("its YAML", text)):
-        try:
-            built = from_spec(source)
-        except (SpecError, ContractError) as error:
-            yield Finding("spec", "failed", f"{form} does not load: {error}")
-            continue
-        if built.fingerprint != reward.fingerprint:
-            yield Finding(
-                "spec", "failed", f"{form} loads as a reward with another fingerprint: {json.dumps(spec, default=str):.300}"
-            )
-    yield Finding("spec", "ok", "loads from its spec and from its YAML with the same fingerprint")
-
-
 def _self_portrait(reward: Reward) -> tuple[str, str]:
     # Not `reward.fingerprint`, which is remembered.
     return json.dumps(Canonical().of(reward), sort_keys=True), stamp_of(reward)
@@ -272,7 +213,7 @@ def _self_portrait(reward: Reward) -> tuple[str, str]:
 def _purity(reward: Reward, before: tuple[str, str], untouched: list[Sample], scored: list[Sample]) -> Finding:
     portrait, stamp = _self_portrait(reward)
     if portrait != before[0]:
-        return Finding("purity", "failed", "scoring changed the fields of the reward")
+        return Finding("purity", "failed", "scoring changed the reward itself: its fields, or what its function closes over")
     if stamp != before[1]:
         return Finding("purity", "failed", "scoring changed the state of a stateful reward: only update() may")
     for row, (old, new) in enumerate(zip(untouched, scored, strict=True)):

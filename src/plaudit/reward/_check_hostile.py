@@ -7,30 +7,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from plaudit.reward._base import Reward
 from plaudit.reward._check_inputs import FEW_HOSTILE, HOSTILE, with_response
 from plaudit.reward._check_report import Finding
-from plaudit.reward._check_trial import Trial, Unscored
+from plaudit.reward._check_trial import Scoring, Trial, Unscored
 from plaudit.reward._check_verdicts import failure_codes, problems
 from plaudit.reward._groups import Groups
 from plaudit.run import Ending, shared_cpu_pool
-from plaudit.types import ABSTAINED, SCORED, Context, Sample, Verdicts
+from plaudit.types import ABSTAINED, SCORED, Sample, Verdicts
 
 OWN_FAULT = frozenset(
     {"reward_error", "invalid_value", "out_of_range", "no_bottom", "reference_missing", "reference_unreadable", "column_missing"}
 )
 """Reasons of FAILED that a response alone must not bring about."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scoring:
-    """Scores a list of samples; picklable, so that a worker can be killed over it."""
-
-    reward: Reward
-    context: Context
-
-    def __call__(self, samples: list[Sample]) -> Verdicts:
-        return self.reward.score(samples, self.context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +87,7 @@ def _judged(trial: Trial, name: str, row: int, batch: list[Sample], place: int, 
 
 def _answers(trial: Trial, batches: list[list[Sample]]) -> Iterator[_Answer]:
     # An inline reward that hangs cannot be stopped in this process; in a worker it can.
-    scoring = _Scoring(trial.reward, trial.context)
+    scoring = Scoring(trial.reward, trial.context)
     if trial.facts.lane == "inline" and not (trial.context.models or trial.context.environments) and _travels(scoring):
         pool, limit = shared_cpu_pool(), trial.seconds
         # The first one pays for what the worker has to import.
@@ -131,7 +119,7 @@ _FAULTS = {
 }
 
 
-def _travels(scoring: _Scoring) -> bool:
+def _travels(scoring: Scoring) -> bool:
     import cloudpickle
 
     try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from plaudit.reward._base import Reward
+from plaudit.reward._check_report import Finding
 from plaudit.reward._check_verdicts import difference
 from plaudit.reward._facts import Facts
 from plaudit.reward._groups import Groups
@@ -16,6 +17,17 @@ _MOST, _FEW = 64, 4
 
 class Unscored(Exception):
     """Scoring raised instead of giving verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Scores a list of samples; picklable, so that a worker can be killed over it."""
+
+    reward: Reward
+    context: Context
+
+    def __call__(self, samples: list[Sample]) -> Verdicts:
+        return self.reward.score(samples, self.context)
 
 
 @dataclass(frozen=True)
@@ -39,22 +51,24 @@ class Trial:
     tolerance: float
 
     @classmethod
-    def of(cls, reward: Reward, samples: list[Sample], context: Context, thorough: bool, seconds: float) -> Trial:
-        """Whole groups of the samples, as many as are not too many."""
+    def of(
+        cls, reward: Reward, samples: list[Sample], verdicts: Verdicts, context: Context, thorough: bool, seconds: float
+    ) -> Trial:
+        """Samples with what was said of them; whole groups, as many as are not too many."""
         facts, most = reward.facts, _MOST if thorough else _FEW
+        rows = list(range(len(samples)))
         if facts.scope == "sample" and len(samples) > most:
-            samples = [samples[k * len(samples) // most] for k in range(most)]
+            rows = [k * len(samples) // most for k in range(most)]
         elif facts.scope == "group":
-            rows: list[int] = []
+            rows = []
             for members in Groups(samples).members:
                 if rows and len(rows) + len(members) > most:
                     break
                 rows += members.tolist()
-            samples = [samples[i] for i in sorted(rows)]
         # Batches of other sizes pad and sum in another order.
         tolerance = 1e-4 if facts.lane == "gpu" else 1e-9
-        base = cls.scored(reward, samples, context)
-        return cls(reward, facts, samples, context, thorough, seconds, base, tolerance)
+        kept = [samples[i] for i in sorted(rows)]
+        return cls(reward, facts, kept, context, thorough, seconds, verdicts.take(sorted(rows)), tolerance)
 
     @staticmethod
     def scored(reward: Reward, samples: Sequence[Sample], context: Context | None) -> Verdicts:
@@ -71,3 +85,22 @@ class Trial:
     def difference(self, verdicts: Verdicts, rows: Sequence[int] | None = None) -> tuple[int, str] | None:
         """Where verdicts on `rows` (None = all) differ from the first ones; None = nowhere."""
         return difference(self.base if rows is None else self.base.take(list(rows)), verdicts, self.tolerance)
+
+
+def named(samples: Sequence[Sample], row: int) -> str:
+    """How a sentence calls a sample."""
+    sample = samples[row]
+    response = sample.response if isinstance(sample.response, str) else str(sample.response)
+    which = f"id {sample.id!r}, " if sample.id is not None else ""
+    return f"sample {row} ({which}response {response if len(response) <= 40 else response[:39] + '…'!r})"
+
+
+def same(trial: Trial, check: str, said: str, verdicts: Verdicts, rows: Sequence[int] | None = None) -> Iterator[Finding]:
+    """Whether verdicts of the rows are those of the first call."""
+    rows = range(len(trial.samples)) if rows is None else rows
+    found = trial.difference(verdicts, rows)
+    if found is None:
+        yield Finding(check, "ok", said)
+    else:
+        row, how = found
+        yield Finding(check, "failed", f"{said}: not so for {named(trial.samples, rows[row])}: {how}")

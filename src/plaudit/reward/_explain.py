@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,13 @@ class Explanation:
         }  # fmt: skip
 
 
-def explain(reward: Reward, sample: Sample, context: Context | None = None) -> Explanation:
+def explain(
+    reward: Reward, sample: Sample, context: Context | None = None, *, among: Sequence[Sample] | None = None
+) -> Explanation:
     """Score one sample and lay the tree out.
+
+    `among` are the samples that it is scored with, itself one of them: its group, or the whole batch, where the scope needs
+    them. None = alone.
 
     >>> from plaudit.reward import reward
     >>> short = reward(lambda response: -len(response) / 10, range=(-1, 0)).named("short")
@@ -80,7 +85,11 @@ def explain(reward: Reward, sample: Sample, context: Context | None = None) -> E
     ├─ right = 1  × 1  (91%)  [function]
     └─ short = -0.2  × 0.5  (9%)  [function]
     """
-    verdict = drive(evaluate(reward, [sample], context))[0]
+    samples = [sample] if among is None else list(among)
+    row = next((i for i, other in enumerate(samples) if other is sample), None)
+    if row is None:
+        raise ValueError("explain: the sample is not one of those in `among`")
+    verdict = drive(evaluate(reward, samples, context))[row]
     return _node(reward, reward.name, verdict, None, None)
 
 

@@ -35,7 +35,7 @@ NODES: Mapping[str, type[Reward]] = {
 }  # fmt: skip
 """The operators of the algebra by spec name."""
 
-_MOST_NODES = 10_000
+_MOST_NODES = 100_000
 _DEEPEST = 100
 
 
@@ -47,7 +47,14 @@ def to_spec(thing: Configured) -> dict[str, Any]:
     if isinstance(thing, _algebra.Named):
         return {**to_spec(thing.reward), "name": thing.label}
     if isinstance(thing, Function):
-        return {"use": "function", "path": _function_path(thing), **_changed_fields(thing, ("function", "path"))}
+        path, decorated = _function_path(thing), _decorated(thing)
+        facts = _changed_fields(thing, ("function", "path"))
+        if decorated is not None:
+            # What stands under that name is a reward already: it brings its own facts.
+            if _changed_fields(decorated, ("function", "path")) != facts:
+                raise SpecError(f"{thing.name}: its facts are not those of {path}: give them to @reward there")
+            facts = {}
+        return {"use": "function", "path": path, **facts}
     cls = type(thing)
     use = next((name for name, node in NODES.items() if node is cls), None) or catalog.name_of(catalog.REWARDS, cls)
     if use is None:
@@ -120,6 +127,14 @@ def _function_path(thing: Function) -> str:
     if module in (None, "__main__") or "<" in name:
         raise SpecError(f"{thing.name} has no address: put the function into a file and name it as 'FILE.py:{thing.name}'")
     return f"{module}:{name}"
+
+
+def _decorated(thing: Function) -> Function | None:
+    """The reward that stands in the module under the function's name; None when a plain function does."""
+    module = sys.modules.get(getattr(thing.function, "__module__", None) or "")
+    found = getattr(module, getattr(thing.function, "__qualname__", ""), None)
+    found = found.reward if isinstance(found, _algebra.Named) else found
+    return found if isinstance(found, Function) else None
 
 
 class _Builder:
@@ -205,6 +220,10 @@ class _Builder:
         return _described(lambda: cls(**fitted), where)
 
     def _value(self, value: Any, where: str, folder: Path) -> Any:
+        # Aliases inside aliases would grow without end.
+        self._nodes += 1
+        if self._nodes > _MOST_NODES or len(self._open) > _DEEPEST:
+            raise SpecError(f"{where}: more than {_MOST_NODES} nodes or {_DEEPEST} levels")
         if isinstance(value, Mapping):
             if "use" in value:
                 return self.build(value, where, folder)

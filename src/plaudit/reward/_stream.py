@@ -1,18 +1,11 @@
-"""Scoring a long stream of rows into a run folder: bounded in memory, several windows under way at once, resumable.
-
-All windows are driven from the calling thread: the inline lane runs there, the other lanes work meanwhile, so that a slow call
-at the end of one window does not hold up the next. An interrupt at any moment cancels what is under way and leaves what is
-committed.
-"""
+"""Scoring a long stream of rows into a run folder: bounded in memory, several windows under way at once, resumable."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +13,18 @@ from numpy.typing import NDArray
 from plaudit.errors import RunError, TooManyFailures
 from plaudit.records import OnReject, Rejected, Row, count_groups, iter_windows
 from plaudit.reward._base import Reward
-from plaudit.reward._evaluate import evaluate
 from plaudit.reward._stream_columns import part_columns
 from plaudit.reward._stream_rejected import RejectedRows
 from plaudit.reward._stream_tally import COLUMNS, Tally
+from plaudit.reward._stream_windows import default_in_flight, lanes_of, score_windows
 from plaudit.reward._tree import leaves
-from plaudit.run import RunFolder, settings, using
+from plaudit.run import RunFolder, settings
 from plaudit.types import Context, Sample, Verdicts
 
 Read = Callable[[OnReject], Iterable[Row]]
 
 _WINDOWS = {"inline": (256, 4096), "cpu": (128, 1024), "io": (64, 64), "gpu": (128, 1024)}
 """Rows of the first window and of the largest one, by lane."""
-_IN_FLIGHT = {"inline": 1, "gpu": 2, "cpu": 3, "io": 4}
 _SECONDS = 2.0  # that a window should take
 _HEAVY = 32 << 20  # characters of text after which a window is full
 _ENOUGH = 100  # rows that must be known before the failure rate can end a run
@@ -52,6 +44,7 @@ class RunProgress:
         slowest: (seconds, id) of the slowest rows, the slowest first.
         reasons: how often each reason of a FAILED row came, the most frequent first.
         first_failed: (id, why) of the first FAILED row; None when there is none.
+        first_rejected: file, row, field and message of the first row that cannot be read; None when there is none.
     """
 
     line: int
@@ -65,6 +58,7 @@ class RunProgress:
     slowest: tuple[tuple[float, str], ...]
     reasons: tuple[tuple[str, int], ...]
     first_failed: tuple[str, str] | None
+    first_rejected: str | None
 
     @property
     def n(self) -> int:
@@ -121,105 +115,6 @@ def score_stream(
     return _Stream(reward, read, folder, context, window, in_flight, max_failure_rate, on_progress).run()
 
 
-def score_windows(
-    reward: Reward,
-    windows: Iterable[list[Row]],
-    *,
-    context: Context | None = None,
-    in_flight: int | None = None,
-    proven: bool = False,
-) -> Generator[tuple[list[Row], Verdicts], None, None]:
-    """Verdicts of windows of rows in the order in which they are done, at most `in_flight` windows under way at once.
-
-    A window in which every row raises the same error raises it only while no row of any window came through (`proven` says
-    that one did before): later such rows are FAILED, so that two bad rows at the end do not undo a run.
-    """
-    limit = in_flight or default_in_flight(reward)
-    share = max(1, settings().max_in_flight // limit)
-    source, again = iter(windows), list[list[Row]]()
-    flights: list[_Flight] = []
-    refused: list[_Flight] = []
-    more = True
-    try:
-        while True:
-            due = [f for f in flights if f.has_news]
-            while len(flights) < limit and not due and (again or (more and not refused)):
-                rows = again.pop() if again else next(source, None)
-                if rows is None:
-                    more = False
-                elif rows:
-                    flights.append(_Flight(reward, rows, context, share, strict=not proven))
-                    due = [flights[-1]]
-            for flight in due:
-                flight.step()
-                if flight.done:
-                    flights.remove(flight)
-                if flight.error is not None:
-                    refused.append(flight)
-                elif flight.verdicts is not None:
-                    proven = proven or flight.verdicts.n_failed < len(flight.verdicts)
-                    yield flight.rows, flight.verdicts
-            if proven and refused:
-                again += [flight.rows for flight in refused]
-                refused.clear()
-            if due or again:
-                continue
-            if flights:
-                wait([future for f in flights for future in f.waiting], return_when=FIRST_COMPLETED)
-            elif refused:
-                raise refused[0].error or AssertionError
-            else:
-                return
-    finally:
-        for flight in flights:
-            flight.close()
-
-
-def default_in_flight(reward: Reward) -> int:
-    """How many windows of a reward are best under way at once."""
-    facts = reward.facts
-    if facts.stateful or facts.scope == "batch":
-        return 1
-    return max(_IN_FLIGHT[lane] for lane in _lanes(reward))
-
-
-class _Flight:
-    """One window under way."""
-
-    def __init__(self, reward: Reward, rows: list[Row], context: Context | None, max_in_flight: int, strict: bool) -> None:
-        self.rows = rows
-        self.verdicts: Verdicts | None = None
-        self.error: Exception | None = None
-        self.waiting: Any = ()
-        self._strict, self._max_in_flight = strict, max_in_flight
-        self._steps = evaluate(reward, [row.sample for row in rows], context)
-
-    @property
-    def done(self) -> bool:
-        return self.verdicts is not None or self.error is not None
-
-    @property
-    def has_news(self) -> bool:
-        """Whether something that it waits for has come."""
-        return any(future.done() for future in self.waiting)
-
-    def step(self) -> None:
-        """Go on until it waits for a lane again, or is done. Raises what only a mistake in the reward's class can raise."""
-        try:
-            with using(raise_common=self._strict, max_in_flight=self._max_in_flight):
-                self.waiting = self._steps.send(None)
-        except StopIteration as stop:
-            self.verdicts = stop.value
-        except Exception as error:
-            if not self._strict:
-                raise
-            self.error = error
-
-    def close(self) -> None:
-        """Cancel what the lanes still do for it."""
-        self._steps.close()
-
-
 class _Stream:
     """One call of `score_stream`."""
 
@@ -246,7 +141,9 @@ class _Stream:
     def run(self) -> RunProgress:
         for part in self.folder.iter_parts(COLUMNS):
             self.tally.add_part(part)
-        if "cpu" in _lanes(self.reward):
+        import pyarrow.parquet  # noqa: F401 (start-up, which the rate leaves out)
+
+        if "cpu" in lanes_of(self.reward):
             settings().workers.warm()
         try:
             # The two readings see the same rows: what the first one found unreadable is counted by the second.
@@ -260,7 +157,7 @@ class _Stream:
                         self._commit(rows, verdicts)
             self._check_failures(at_least=1)
         except BaseException:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(RunError):
                 self.rejected.write(self.folder.path)
             raise
         finally:
@@ -280,6 +177,7 @@ class _Stream:
         return RunProgress(
             self.line, t.scored, t.abstained, t.failed, self.rejected.count, self.fresh, t.mean, self._elapsed, t.slowest,
             tuple(t.reasons.most_common()), t.first_failed,
+            None if self.rejected.first is None else str(self.rejected.first),
         )  # fmt: skip
 
     def _commit(self, rows: list[Row], verdicts: Verdicts) -> None:
@@ -358,13 +256,9 @@ class _Done:
         return row < len(self._mask) and bool(self._mask[row])
 
 
-def _lanes(reward: Reward) -> set[str]:
-    return {leaf.reward.facts.lane for leaf in leaves(reward)}
-
-
 def _sizes(reward: Reward) -> tuple[int, int]:
     """The smallest and the largest window: those of the lane with the smallest ones."""
-    return min((_WINDOWS[lane] for lane in _lanes(reward)), key=lambda sizes: sizes[1])
+    return min((_WINDOWS[lane] for lane in lanes_of(reward)), key=lambda sizes: sizes[1])
 
 
 def _ignore(rejected: Rejected) -> None:

@@ -118,6 +118,7 @@ class Workforce:
         """Kill all workers and wait for the zygote to end."""
         self.release_waiting()
         for worker in self.workers.values():
+            worker.kill(self._zygote)
             worker.close()
         self.workers.clear()
         if self._zygote is not None:

@@ -53,7 +53,9 @@ def run_worker(stream: socket.socket, slot: int, zygote: int, memory_bytes: int)
         if random is not None:
             random.seed()  # or all workers would draw the same numbers
         Worker(stream, slot, memory_bytes).serve()
-    except OSError as error:  # an item closed descriptors that are not its own, or the host is gone
+    except BrokenPipeError:  # the host is gone or has no use for this worker
+        os._exit(0)
+    except OSError as error:  # an item closed descriptors that are not its own
         print(f"plaudit: a worker lost its connection ({error}); another takes its place", file=sys.stderr)
     except BaseException:  # e.g. an alarm that an item left behind: this process is spoilt, the host starts another
         traceback.print_exc()

@@ -60,6 +60,7 @@ _MARKUP_BEFORE = r"[\s$*_(\\\[]{0,4}(?:\\(?:boxed|fbox)\s?\{|<[a-z]+>)?\s{0,3}\Z
 _DENIED_BEFORE = re.compile(
     rf"(?:\bnot|\bnever|\bthan|n['’]t|≠|!=|\\neq?)\s{{0,3}}(?:(?:be|equal to)\s{{1,3}})?{_MARKUP_BEFORE}", re.IGNORECASE
 )
+_DENYING = ("not", "never", "than", "n't", "n’t", "≠", "!=", "\\ne")
 _DENIED_BEHIND = re.compile(
     r"[\s$*_)}\]\\]{0,6}(?:</[a-z]+>)?\s{0,3}(?:is|was|are|were)(?:n['’]t|\s+(?:not|wrong|incorrect|false))\b", re.IGNORECASE
 )
@@ -72,5 +73,11 @@ def denied(text: str, answer: Answer) -> bool:
     >>> denied(text, boxed_answer(text))
     True
     """
+    if _DENIED_BEHIND.match(text, answer.end) is not None:
+        return True
+    # The pattern is anchored at the end only and slow to fail, so the words that it needs are looked for first.
     first = max(0, answer.start - 40)
-    return _DENIED_BEFORE.search(text, first, answer.start) is not None or _DENIED_BEHIND.match(text, answer.end) is not None
+    before = text[first : answer.start].lower()
+    if not any(word in before for word in _DENYING):
+        return False
+    return _DENIED_BEFORE.search(text, first, answer.start) is not None

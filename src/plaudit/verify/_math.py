@@ -152,7 +152,7 @@ class Math(Reward):
 
     def _contradiction(self, text: str, answer: Answer, golds: tuple[_Side, ...]) -> Answer | None:
         """Another value that the response gives as its answer: boxed in the same sentence, or stated further on."""
-        others = boxed_answers(text)[:-1] if answer.rule == "boxed" else []
+        others = boxed_answers(text)[:-1] if answer.rule == "boxed" and text.count("box") > 1 else []
         later = later_statement(text, answer)
         for other in others if later is None else [*others, later]:
             side = _side_of(other)

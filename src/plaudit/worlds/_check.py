@@ -127,14 +127,14 @@ def check_solution(problem: ArithmeticProblem, response: str) -> CheckedSolution
         last = start
         if line.startswith(ANSWER_MARK):
             answers.append((start, end))
-            supports.append(follow.supports(_answer_value(line, problem)))
+            supports.append(follow.supports(_answer_value(line)))
         else:
             steps.append(follow.step(line, start, end))
     answer = None
     if answers:
         start, end = answers[-1]
         text = response[start + len(ANSWER_MARK) : end].strip()
-        value = _answer_value(response[start:end], problem)
+        value = _answer_value(response[start:end])
         alone = len(answers) == 1 and last == start
         answer = CheckedAnswer(start, end, text, value, value == problem.value, supports[-1], alone)
     skipped = sum(step.skipped for step in steps) + (follow.left_open() if answer is not None else 0)
@@ -160,9 +160,8 @@ def _lines(response: str) -> list[tuple[int, int]]:
     return found
 
 
-def _answer_value(line: str, problem: ArithmeticProblem) -> Value | None:
-    value = read_number(line[len(ANSWER_MARK) :].strip(), decimals=True)
-    return value if value is not None and digits(value) <= 2 * problem.longest else None
+def _answer_value(line: str) -> Value | None:
+    return read_number(line[len(ANSWER_MARK) :].strip(), decimals=True)
 
 
 def read_step(line: str) -> Step | None:

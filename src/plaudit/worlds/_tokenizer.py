@@ -36,10 +36,11 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
     # The packages declare these classes without types.
     word_level: Any = models.WordLevel
+    fast: Any = PreTrainedTokenizerFast
     tokenizer: Any = Tokenizer(word_level(vocab=VOCABULARY, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
+    built: PreTrainedTokenizerFast = fast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
         eos_token=EOS,
@@ -49,3 +50,4 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         model_max_length=256,
         chat_template=_CHAT_TEMPLATE,
     )
+    return built
