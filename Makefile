@@ -17,8 +17,9 @@ setup: .venv/.installed
 	@# torch first and pinned: a range lets pip pick a build with gigabytes of CUDA libraries.
 	$(BIN)/python -m pip install -q torch==2.13.0
 	$(BIN)/python -m pip install -q -e '.[dev]'
-	@# The TRL contract is tested on the oldest supported version as well as on the newest.
-	$(BIN)/python -m pip install -q --no-deps --target .venv/trl-$(TRL_OLD) --upgrade trl==$(TRL_OLD)
+	@# The contracts are tested on the oldest supported TRL as well as on the newest, and on verl's own calling code.
+	$(BIN)/python -m pip install -q --no-deps --target .venv/trl-$(TRL_OLD) --upgrade trl==$(TRL_OLD) requests urllib3 charset-normalizer
+	$(BIN)/python -m pip install -q --no-deps --target .venv/verl-0.9.0 --upgrade -r tests/integrations/requirements-verl.txt
 	@touch $@
 
 quickstart: setup

@@ -1,12 +1,14 @@
-"""A command line of its own process for each test, in a folder of its own."""
+"""The command line in a folder of its own: in this process, or as a process of its own where that matters."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +16,15 @@ from typing import Any
 
 import pytest
 
+from plaudit.cli import main
+
 REWARD = """\
 use: sum
 weights: {correct: 1.0, overlong: 0.2}
 parts:
   correct:
     use: gate
-    cond: {use: verify.format, tags: [think]}
+    cond: {use: verify.format, tags: [think], outside: text}
     body: {use: verify.math}
   overlong: {use: verify.length, max_length: 60, cache: 20, unit: characters}
 """
@@ -63,9 +67,23 @@ class CommandLine:
         command = [sys.executable, "-m", "plaudit.cli", *arguments]
         return subprocess.Popen(command, cwd=self.folder, preexec_fn=before, start_new_session=True, **options)
 
-    def __call__(
+    def __call__(self, *arguments: str, stdin: bytes | None = None, **environment: str) -> Ended:
+        """In this process, which saves the half second that an interpreter takes to start."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+            patch.chdir(self.folder)
+            for name, value in {**self.environment(), **environment}.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin or b"")))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            status = main(list(arguments))
+        return Ended(status, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err)))  # type: ignore[attr-defined]
+
+    def process(
         self, *arguments: str, stdin: bytes | None = None, before: Callable[[], None] | None = None, **environment: str
     ) -> Ended:
+        """As a process of its own."""
         process = self.start(
             *arguments, before=before, env=self.environment(**environment),
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
@@ -75,7 +93,7 @@ class CommandLine:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
-        return Ended(process.returncode, out.decode(), err.decode())
+        return Ended(process.returncode, out.decode(errors="backslashreplace"), err.decode(errors="backslashreplace"))
 
     def write(self, name: str, content: str | bytes) -> Path:
         path = self.folder / name

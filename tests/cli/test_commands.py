@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from plaudit import __version__
 
 LIST_KEYS = {"name", "room", "summary", "range", "scope", "lane", "systems", "version"}
 SCORE_KEYS = {"n", "scored", "abstained", "failed", "mean", "seconds", "per_second", "run"}
@@ -38,7 +42,7 @@ class TestList:
         info.mkdir(parents=True)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("[plaudit.rewards]\nmine.polite = no_such_module:Polite\n")
-        ended = plaudit("list", "--json", PYTHONPATH=str(plaudit.folder / "site"))
+        ended = plaudit.process("list", "--json", PYTHONPATH=str(plaudit.folder / "site"))
         assert ended.status == 0
         assert "warning: mine.polite does not work" in ended.err
         assert "mine.polite" not in {entry["name"] for entry in ended.json}
@@ -142,15 +146,7 @@ class TestScore:
         assert (ended.status, ended.json["mean"]) == (0, 1.0)
 
     @pytest.mark.parametrize(
-        "scorer",
-        [
-            "verify.math",
-            "{use: verify.math, percent: keep}",
-            "rewards.py:mine",
-            "rewards:mine",
-            "rewards.py:plain",
-            "rewards.py:Mine",
-        ],
+        "scorer", ["verify.math", "{use: verify.math, percent: value}", "rewards.py:mine", "rewards.py:plain", "rewards.py:Mine"]
     )
     def test_every_way_to_name_a_reward(self, plaudit: Any, scorer: str) -> None:
         plaudit.write(
@@ -171,9 +167,7 @@ class TestScore:
             "    def score_one(self, sample, context):\n"
             "        return Verdict(1.0)\n",
         )
-        if scorer.startswith("{"):
-            scorer = "{use: verify.math}"
-        ended = plaudit("score", scorer, "answers.jsonl", "--json", PYTHONPATH=str(plaudit.folder))
+        ended = plaudit("score", scorer, "answers.jsonl", "--json")
         assert ended.status == 0, ended.err
         assert ended.json["scored"] >= 5
 
@@ -282,22 +276,45 @@ class TestDoctor:
             assert found["openai:"]["state"] == state
 
 
-def test_the_version() -> None:
-    import subprocess
-    import sys
+class TestProcesses:
+    def test_the_version(self, plaudit: Any) -> None:
+        assert plaudit.process("--version").out == f"plaudit {__version__}\n"
 
-    from plaudit import __version__
+    def test_the_installed_script_is_the_same_command(self, plaudit: Any) -> None:
+        script = Path(sys.executable).with_name("plaudit")
+        shown = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+        assert shown.stdout == f"plaudit {__version__}\n"
 
-    command = [sys.executable, "-m", "plaudit.cli", "--version"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"plaudit {__version__}\n"
+    def test_a_function_of_a_module_on_the_path(self, plaudit: Any) -> None:
+        plaudit.write("mine.py", "def always(response):\n    return 1.0\n")
+        ended = plaudit.process("score", "mine:always", "answers.jsonl", "--json", PYTHONPATH=str(plaudit.folder))
+        assert ended.json["mean"] == 1.0
 
+    def test_the_help_is_quick_and_loads_neither_pyarrow_nor_numpy(self) -> None:
+        code = (
+            "import sys\nfrom plaudit.cli import main\nmain(['--help'])\n"
+            "assert not {'numpy', 'pyarrow', 'torch', 'httpx', 'yaml'} & set(sys.modules), sorted(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-def test_the_help_is_quick_and_loads_neither_pyarrow_nor_numpy() -> None:
-    import subprocess
-    import sys
+    def test_a_reader_that_goes_away_ends_the_command_quietly(self, plaudit: Any) -> None:
+        plaudit.rows("long.jsonl", ({"prompt": f"{k}?", "completion": "x" * 60, "reference": "y"} for k in range(3000)))
+        process = plaudit.start("rank", "verify.exact", "long.jsonl")
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == 141
+        assert process.stderr.read() == b""
 
-    code = (
-        "import sys\nfrom plaudit.cli import main\nmain(['--help'])\n"
-        "assert not {'numpy', 'pyarrow', 'torch', 'httpx', 'yaml'} & set(sys.modules), sorted(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+    def test_a_terminal_that_knows_few_characters_gets_them_spelt_out(self, plaudit: Any, encoding: str) -> None:
+        ended = plaudit.process("explain", "reward.yaml", "answers.jsonl", "--row", "1", PYTHONIOENCODING=encoding)
+        assert ended.status == 0
+        assert "\\u2514\\u2500" in ended.out
+
+    def test_a_full_disk_under_standard_output_is_said(self, plaudit: Any) -> None:
+        if not Path("/dev/full").exists():
+            pytest.skip("this system has no /dev/full")
+        with open("/dev/full", "wb") as full:
+            process = plaudit.start("list", "--json", stdout=full)
+            assert process.wait(30) == 1
+        assert b"the output cannot be written: No space left on device" in process.stderr.read()

@@ -108,12 +108,15 @@ def test_the_reward_is_scored_once_for_all_terms_and_again_in_the_next_round():
     lists = {"prompts": ["p", "q"], "completions": ["a", "b"], "answer": ["1", "2"]}
     assert (first(**lists), second(**lists)) == ([1.0, 1.0], [-0.1, -0.1])
     assert len(calls) == 2
-    first(**lists)  # asked a second time: a new round, even with the same lists
+    first(**lists)
     assert len(calls) == 4
-    second(**{name: list(values) for name, values in lists.items()})  # copies of the same round
-    assert len(calls) == 4
-    second(**{**lists, "answer": ["1", "3"]})  # another batch
+    first(**lists)  # asked a second time before the other function: a new round, even with the same lists
     assert len(calls) == 6
+    second(**{name: list(values) for name, values in lists.items()})  # copies of the same round
+    assert len(calls) == 6
+    first(**lists)
+    second(**{**lists, "answer": ["1", "3"]})  # another batch of the same texts
+    assert len(calls) == 10
 
 
 def test_equal_batches_of_two_steps_are_two_rounds():
@@ -160,7 +163,7 @@ def test_an_error_reaches_every_term_and_is_not_kept():
         return 1.0
 
     first, second = reward_funcs(flaky + short)
-    for function in (first, second):
+    for function in (first, second, first):
         with pytest.raises(ZeroDivisionError):
             call(function)
     broken[0] = False

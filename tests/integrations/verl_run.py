@@ -109,7 +109,8 @@ def foreign() -> dict[str, object]:
 
     rows = [
         ("openai/gsm8k", "3 + 4 = 7\n#### 7", "7"), ("openai/gsm8k", "#### 8", "7"), ("openai/gsm8k", "so 7", "7"),
-        ("math_dapo", "Answer: 12", "12"), ("math_dapo", "Answer: 13", "12"), ("searchR1_nq", "<answer>Paris</answer>", {"target": "Paris"}),
+        ("math_dapo", "Answer: 12", "12"), ("math_dapo", "Answer: 13", "12"),
+        ("searchR1_nq", "<answer>Paris</answer>", {"target": "Paris"}),
     ]  # fmt: skip
     loaded = from_spec({"use": "function", "path": "verl.utils.reward_score:default_compute_score", "style": "verl"})
     verdicts = loaded.score([Sample("", text, truth, meta={"data_source": source}) for source, text, truth in rows])

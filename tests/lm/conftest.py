@@ -1,11 +1,6 @@
 """What every test of a language model starts from: no settings of the machine, and a real server."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from servers import ChatServer
 

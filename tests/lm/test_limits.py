@@ -16,7 +16,7 @@ from plaudit.lm._throttle import Bucket
 def test_sixty_four_calls_are_kept_in_flight():
     with ChatServer() as server:
         server.react = lambda received: Say("ok", delay=0.4 + (received.number * 37 % 64) / 64)
-        OpenAIModel("m", base_url=server.url).generate(["a"] * 192)
+        OpenAIModel("m", base_url=server.url).generate(["a"] * 128)
     assert server.peak == 64
     assert server.connections <= 70, "connections are used again"
     assert median(r.in_flight for r in server.received[64:]) >= 56, "a place that becomes free is taken at once"
@@ -41,14 +41,14 @@ def test_tokens_per_minute_are_kept_after_what_calls_really_take(server):
     server.react = lambda received: Say("x", usage=(900, 100))
     model = OpenAIModel("m", base_url=server.url, tokens_per_minute=300_000, max_in_flight=4)
     before = time.monotonic()
-    model.generate(["a"] * 50)
-    # 5,000 tokens a second, 6 seconds of it saved up: 50,000 tokens take about 4 seconds.
-    assert 3.0 < time.monotonic() - before < 7.0
+    model.generate(["a"] * 40)
+    # 5,000 tokens a second, 6 seconds of it saved up: 40,000 tokens take about 2 seconds.
+    assert 1.3 < time.monotonic() - before < 5.0
 
 
 @pytest.mark.parametrize("retry_after", [None, "1"])
 def test_a_rate_limited_server_is_used_to_its_limit_and_not_stormed(retry_after):
-    rate, n = 60.0, 300
+    rate, n = 60.0, 180
     with ChatServer(latency=0.02, limit=Limit(rate, burst=60, retry_after=retry_after)) as server:
         before = time.monotonic()
         drawn = OpenAIModel("m", base_url=server.url).generate(["a"] * n)
@@ -56,9 +56,9 @@ def test_a_rate_limited_server_is_used_to_its_limit_and_not_stormed(retry_after)
     assert len(drawn) == n
     assert n / seconds > 0.5 * rate
     # The first burst is refused at most once per call in flight; after it, refusals are rare.
-    assert server.count(429) <= 64 + 0.05 * n
+    assert server.count(429) <= 64 + 0.08 * n
     late = [status for at, status in server.statuses if at > server.statuses[0][0] + 1.0]
-    assert late.count(429) <= 0.05 * n
+    assert late.count(429) <= 0.08 * n
 
 
 def simulated(rate, burst, retry_after, n, latency=0.05, in_flight=64):

@@ -893,6 +893,23 @@ def test_a_host_without_standard_streams_works():
     assert done.returncode == 42
 
 
+def test_a_kernel_without_process_descriptors_will_do(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import os\ndel os.pidfd_open\n")
+    done = script(
+        """
+        import os, time
+        from plaudit.run._pool import CpuPool
+        with CpuPool(workers=1) as pool:
+            hung, fine = pool.submit(time.sleep, [60, 0], timeout=0.2).result(20)
+            assert (hung.ending, fine.ending) == ("overran", "done"), (hung, fine)
+            (pid,) = pool.submit(lambda _: os.getpid(), [0]).result(20)
+        assert not os.path.exists(f"/proc/{pid.value}")
+        """,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_no_worker_at_all_is_an_error_not_a_wait(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with CpuPool(workers=1) as pool, pytest.raises(RunError, match="exit status 1"):

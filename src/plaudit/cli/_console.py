@@ -15,9 +15,15 @@ _HIDDEN = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))
 _HIDDEN |= {code: f"\\u{code:04x}" for code in (*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF)}
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        # Rich would end the process here; what a reader that went away means is decided in one place.
+        raise BrokenPipeError
+
+
 def output() -> Console:
     """Standard output, for results."""
-    return Console(highlight=False, emoji=False, soft_wrap=False)
+    return _Output(highlight=False, emoji=False)
 
 
 def notices() -> Console:

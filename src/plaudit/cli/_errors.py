@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
@@ -22,7 +21,6 @@ from plaudit.errors import ContractError, ModelError, PlauditError, RunError, To
 # Typer carries click under its own name since 0.20 or so, and the real one before: its exceptions are found from its own.
 _ClickException = typer.BadParameter.__mro__[2]
 _UsageError = typer.BadParameter.__mro__[1]
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 ISSUES = "https://github.com/plaudit/plaudit/issues"
 debug_wanted = False
@@ -61,8 +59,9 @@ def report(error: Exception) -> int:
         _line(console, str(error))
         return _status(error)
     if isinstance(error, OSError):
-        where = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
-        _line(console, f"{where}{error.strerror or error}{_remedy(error)}")
+        # A file that cannot be opened has a name; what is left is standard output.
+        where = os.fspath(error.filename) if isinstance(error.filename, str | os.PathLike) else "the output cannot be written"
+        _line(console, f"{where}: {error.strerror or error}")
         return SHORT
     if isinstance(error, MemoryError):
         _line(console, "out of memory: smaller windows (score --window 100) hold fewer rows at a time")
@@ -119,7 +118,3 @@ def _place(error: BaseException) -> str:
         return f" at {theirs[-1].filename}:{theirs[-1].lineno} in {theirs[-1].name}"
     notes = getattr(error, "__notes__", [])
     return f" ({notes[-1]})" if notes else ""
-
-
-def _remedy(error: OSError) -> str:
-    return ": free some space, then go on with --resume" if error.errno in _FULL else ""

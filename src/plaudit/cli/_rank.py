@@ -30,6 +30,7 @@ from plaudit.cli._options import (
 )
 from plaudit.cli._resources import resources
 from plaudit.cli._reward import load_reward
+from plaudit.errors import RunError
 
 if TYPE_CHECKING:
     from plaudit.records import Rejected, Row
@@ -174,9 +175,12 @@ def _ranked(members: Sequence[tuple[Row, Verdict, str]]) -> Iterator[Ranked]:
 def _write(path: Path, rankings: Sequence[Ranking], top: int | None) -> None:
     from plaudit.records import replace_file
 
-    with replace_file(path) as file:
-        for ranking in rankings:
-            file.write(json.dumps(plain(ranking.to_json(top)), allow_nan=False).encode("ascii") + b"\n")
+    try:
+        with replace_file(path) as file:
+            for ranking in rankings:
+                file.write(json.dumps(plain(ranking.to_json(top)), allow_nan=False).encode("ascii") + b"\n")
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _print(console: Console, rankings: Sequence[Ranking], top: int | None) -> None:

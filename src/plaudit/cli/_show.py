@@ -151,9 +151,30 @@ def _lists(value: Any) -> Any:
 
 
 def _example_python(entry: Entry) -> str:
-    module, _, _ = entry.cls.__module__.rpartition("._")
-    arguments = ", ".join(f"{key}={value!r}" for key, value in entry.cls.example.items())  # type: ignore[attr-defined]
-    return f"from {module or entry.cls.__module__} import {entry.cls.__name__}\n\n{entry.cls.__name__}({arguments})"
+    imports: dict[str, None] = {}
+    expression = _python({"use": entry.name, **entry.cls.example}, imports)  # type: ignore[attr-defined]
+    return "\n".join([*imports, "", expression])
+
+
+def _python(value: Any, imports: dict[str, None]) -> str:
+    """A value of a spec as a Python expression; what it needs is added to `imports`."""
+    from plaudit import catalog
+
+    if isinstance(value, Mapping) and "use" in value:
+        use, label = str(value["use"]), value.get("name")
+        if use not in catalog.names():
+            imports["from plaudit.reward import from_spec"] = None
+            return f"from_spec({_lists(value)!r})"
+        cls = catalog.load(catalog.REWARDS, use)
+        imports[f"from {cls.__module__.partition('._')[0]} import {cls.__name__}"] = None
+        arguments = [f"{key}={_python(v, imports)}" for key, v in value.items() if key not in ("use", "name")]
+        return f"{cls.__name__}({', '.join(arguments)})" + (f".named({label!r})" if label else "")
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_python(v, imports)}' for key, v in value.items())}}}"
+    if isinstance(value, list | tuple):
+        items = ", ".join(_python(v, imports) for v in value)
+        return f"[{items}]" if isinstance(value, list) else f"({items}{',' if len(value) == 1 else ''})"
+    return repr(value)
 
 
 def _print_entry(console: Console, entry: Entry) -> None:
@@ -171,7 +192,8 @@ def _print_entry(console: Console, entry: Entry) -> None:
         console.print(Text.assemble((f"  {field['name']}", "cyan"), (f"   {field['type']}", "")))
         console.print(indented(console, f"{field['summary']} ({default})".strip(), 6, "dim"))
     _section(console, "Example")
-    console.print(Text(_indent(f"# as YAML\n{_example_yaml(entry)}\n# as Python\n{_example_python(entry)}")))
+    example = _indent(f"# as YAML\n{_example_yaml(entry)}\n# as Python\n{_example_python(entry)}")
+    console.print(Text(example), soft_wrap=True)
 
 
 def _paragraphs(cls: type) -> Iterator[str | Text]:

@@ -35,6 +35,7 @@ class FailureGuard:
         self.name, self.limit, self.window = name, limit, window
         self._logger = logger or logging.getLogger("plaudit.integrations")
         self._seen: deque[Counter[str | None]] = deque()
+        self._sum: Counter[str | None] = Counter()
         self._told: set[str] = set()
         self._lock = Lock()
 
@@ -63,10 +64,10 @@ class FailureGuard:
             return
         with self._lock:
             self._seen.append(reasons)
-            total = sum(call.total() for call in self._seen)
-            while total - self._seen[0].total() >= self.window:
-                total -= self._seen.popleft().total()
-            failures = Counter({reason: k for reason, k in sum(self._seen, Counter()).items() if reason is not None})
+            self._sum.update(reasons)
+            while (total := self._sum.total()) - self._seen[0].total() >= self.window:
+                self._sum.subtract(self._seen.popleft())
+            failures = Counter({reason: k for reason, k in self._sum.items() if reason is not None and k})
         failed = failures.total()
         if total >= self.window and failed > self.limit * total:
             most = ", ".join(f"{reason} {k} times" for reason, k in failures.most_common(3))

@@ -11,6 +11,7 @@ _ENOUGH_CALLS = 10  # that the window should hold
 _MARGIN = 0.95  # share of the accepted rate to go on with
 _NARROW = 1.15  # ratio of a refused rate to an accepted one that needs no further search
 _SLOWEST = 0.05  # calls a second
+_FIRST_RATE = 4.0  # at least, after the first refusal: a burst that is refused whole says little
 _FIRST_HOLD, _LONGEST_HOLD = 2.0, 120.0  # seconds at a rate before trying for more
 _CALLS_PER_HOLD = 5  # at least, that put a rate to the test
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds, where the endpoint does not say how long
@@ -68,7 +69,7 @@ class Pace:
             self.paused_until = max(self.paused_until, now + retry_after)
         if self._measured is not None and epoch >= self.epoch - 1:
             sent, span = self._measured = (self._measured[0] - 1, self._measured[1])
-            self._steady = max(_SLOWEST, _MARGIN * max(1, sent) / span)
+            self._steady = max(_FIRST_RATE if self.epoch == 1 else _SLOWEST, _MARGIN * sent / span)
 
     def _slow_down(self, now: float) -> None:
         refused = self.rate(now)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,10 +139,20 @@ def raise_common(outcomes: Sequence[Outcome]) -> None:
     first = outcomes[0]
     if first.error is None or isinstance(first.error, asyncio.CancelledError) or not settings().raise_common:
         return
-    if all(o.ending is Ending.RAISED and o.detail == first.detail and type(o.error) is type(first.error) for o in outcomes):
+    place, kind = _place(first), type(first.error)
+    if all(o.ending is Ending.RAISED and type(o.error) is kind and _place(o) == place for o in outcomes):
         if first.error.__traceback__ is None and first.detail:
             first.error.add_note(f"raised in a worker process: {first.detail}")
         raise first.error
+
+
+def _place(outcome: Outcome) -> str:
+    """Where an exception was raised; a worker sends the whole traceback, whose last frame says it."""
+    frames = re.findall(r'^  File "(.*)", line (\d+), in (.*)$', outcome.detail or "", re.MULTILINE)
+    if not frames:
+        return outcome.detail or ""
+    file, line, function = frames[-1]
+    return f"{type(outcome.error).__name__} at {os.path.basename(file)}:{line} in {function}"
 
 
 def halves(unit: Unit) -> list[Unit]:
@@ -163,7 +175,8 @@ def failure(outcome: Outcome, facts: Facts, alone: bool) -> tuple[float | None, 
     """
     said = outcome.detail
     if outcome.ending is Ending.RAISED:
-        return None, "reward_error", f"{type(outcome.error).__name__}: {outcome.error}" + (f" ({said})" if said else "")
+        place = _place(outcome)
+        return None, "reward_error", f"{type(outcome.error).__name__}: {outcome.error}" + (f" ({place})" if place else "")
     if outcome.ending in (Ending.OVERRAN, Ending.OUT_OF_MEMORY) and facts.lane == "cpu" and alone:
         reason = "response_timeout" if outcome.ending is Ending.OVERRAN else "response_memory"
         if facts.bottom is None:

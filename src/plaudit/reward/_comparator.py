@@ -11,7 +11,7 @@ from plaudit.reward._base import _absent
 from plaudit.reward._call import batches, call_each, call_units, failure, halves, method_of
 from plaudit.reward._configured import Configured
 from plaudit.reward._facts import Facts
-from plaudit.run import Outcome, adrive, drive, settings
+from plaudit.run import Outcome, adrive, drive, event_loop, settings
 from plaudit.types import Context, Preference, Sample, Status
 
 SamplePair = tuple[Sample, Sample]
@@ -63,6 +63,10 @@ class Comparator(Configured):
 
         Raises the comparator's own error when every pair of a batch raises the same one; otherwise such a pair is FAILED.
         """
+        if event_loop().is_current and self.facts.lane != "inline":
+            raise ContractError(
+                f"{self.name}: compare() would block plaudit's event loop; inside an async method use 'await acompare()'"
+            )
         return drive(_compare(self, pairs, context or Context()))
 
     async def acompare(self, pairs: Sequence[SamplePair], context: Context | None = None) -> list[Preference]:

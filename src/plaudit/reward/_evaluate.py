@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.errors import ContractError
+from plaudit.reward._algebra import Named
 from plaudit.reward._base import Combinator, Mask, Reward
 from plaudit.reward._groups import Groups
 from plaudit.reward._leaf import LeafTable
@@ -25,7 +26,13 @@ async def evaluate(reward: Reward, samples: Sequence[Sample], context: Context |
     """Verdicts of a reward on n samples; await it only under `plaudit.run.drive` or `adrive`."""
     evaluation = Evaluation(samples, context or _PLAIN_CONTEXT)
     if reward.facts.range is None:
-        _warn_of_undeclared_ranges(reward)
+        for name in set(_undeclared(reward)) - _warned:
+            _warned.add(name)  # once for each name and process
+            warnings.warn(
+                f"{name} declares no range: write @reward(range=(lo, hi)), or Facts(range=(lo, hi)) in a class; "
+                "(-inf, inf) says that it has none",
+                stacklevel=4,  # whoever called score()
+            )
     verdicts = await evaluation.run(reward, None)
     if isinstance(reward, Combinator):
         verdicts.cost = evaluation.cost()
@@ -39,19 +46,14 @@ async def evaluate(reward: Reward, samples: Sequence[Sample], context: Context |
     return verdicts
 
 
-def _warn_of_undeclared_ranges(reward: Reward) -> None:
-    """Name, once for each name and process, the leaves that leave the range of the whole open."""
-    if isinstance(reward, Combinator):
+def _undeclared(reward: Reward) -> Iterator[str]:
+    """Names of the leaves that leave the range of the whole open."""
+    if isinstance(reward, Combinator) and not (isinstance(reward, Named) and not isinstance(reward.reward, Combinator)):
         for operand in reward.operands().values():
             if operand.facts.range is None:
-                _warn_of_undeclared_ranges(operand)
-    elif reward.facts.range is None and reward.name not in _warned:
-        _warned.add(reward.name)
-        warnings.warn(
-            f"{reward.name} declares no range: write @reward(range=(lo, hi)), or Facts(range=(lo, hi)) in a class; "
-            "(-inf, inf) says that it has none",
-            stacklevel=2,
-        )
+                yield from _undeclared(operand)
+    elif reward.facts.range is None:
+        yield reward.name
 
 
 _warned: set[str] = set()

@@ -123,8 +123,8 @@ def _plain(value: Any, where: str) -> Any:
 def _function_path(thing: Function) -> str:
     if thing.path is not None:
         return thing.path
-    module, name = thing.function.__module__, thing.function.__qualname__
-    if module in (None, "__main__") or "<" in name:
+    module, name = getattr(thing.function, "__module__", None), getattr(thing.function, "__qualname__", None)
+    if module in (None, "__main__") or name is None or "<" in name:
         raise SpecError(f"{thing.name} has no address: put the function into a file and name it as 'FILE.py:{thing.name}'")
     return f"{module}:{name}"
 

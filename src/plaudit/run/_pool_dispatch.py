@@ -21,7 +21,7 @@ LOAD_LIMIT_NS = 120_000_000_000  # to import what a function needs; not counted 
 PICKLE_NS = 2_000_000  # the longest that items are pickled before somebody looks at the deadlines again
 BATCH = 256  # answers that are unpickled in one go
 DEATHS = 2  # of its worker while it ran: the item is LOST
-COMEBACKS = 5
+COMEBACKS = 5  # of an item from workers that died around it, or that could not load it
 
 
 class Dispatch:
@@ -71,7 +71,8 @@ class Dispatch:
         try:
             payload = job.dump_item(index)
         except BaseException as error:  # user code runs here: a __getstate__
-            self.end(job, index, Outcome(Ending.RAISED, error=error, detail=f"item {index} cannot be pickled: {error}"))
+            detail = f"item {index} cannot be pickled: {error}"
+            self.end(job, index, Outcome(Ending.RAISED, error=error.with_traceback(None), detail=detail))
             return []
         if len(payload) > self.memory_bytes // 2:
             detail = f"item {index} takes {len(payload) / 1e6:.0f} MB pickled, more than half of a worker's memory"
@@ -141,11 +142,12 @@ class Dispatch:
             return False
         return True
 
-    def overran(self, worker: WorkerProcess, ticket: int, now: int) -> None:
-        """End the item whose deadline passed: STARVED if the machine kept its worker from running."""
-        _, start, waited = worker.position()
+    def overran(self, worker: WorkerProcess, ticket: int, seconds: float, waited: int) -> None:
+        """End the item whose deadline passed: STARVED if the machine kept its worker from running.
+
+        `waited` is how many nanoseconds the worker had waited for a CPU when the item began.
+        """
         job, index = worker.given.pop(ticket)
-        seconds = (now - start) * 1e-9
         wait_ns = worker.cpu_wait_ns() - waited
         if _starved(job, wait_ns):
             detail = f"waited {wait_ns * 1e-9:.2f} s for a CPU; {_took(seconds)}"

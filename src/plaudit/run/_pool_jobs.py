@@ -98,6 +98,7 @@ class Job:
     def deliver(self, absent: Outcome | None = None, error: BaseException | None = None) -> None:
         """Resolve the future, with `absent` for items that did not end; on the delivering thread."""
         self.items.clear()
+        self.frame = b""
         absent = absent or Outcome(Ending.LOST, detail="its answer could not be read")
         outcomes = [result or absent for result in self.results]
         with contextlib.suppress(InvalidStateError):  # cancelled a moment ago
@@ -168,8 +169,9 @@ def pickled_function(function: Callable[[Any], Any], by_value: set[str]) -> tupl
         cwd = None
     path = [entry for entry in sys.path if isinstance(entry, str)]
     body = pickle.dumps((cwd, path, pickled(function, by_value)), 5)
-    name = (int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big") >> 1) or 1
-    return name, wire.FRAME.pack(wire.FUNCTION, name, len(body)) + body
+    digest = int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big")
+    function_id = (digest >> 1) or 1  # positive in a signed word
+    return function_id, wire.FRAME.pack(wire.FUNCTION, function_id, len(body)) + body
 
 
 def modules_named(frame: bytes) -> list[str]:

@@ -190,7 +190,7 @@ class Supervisor:
             return
         if not self.workforce.receive(worker):
             return
-        ticket, start, _ = worker.position()
+        ticket, start, waited = worker.position()
         worker.check_ns = None if worker.shortest_ns is None else now + worker.shortest_ns
         if ticket < 0:
             if now - start < LOAD_LIMIT_NS:
@@ -205,5 +205,5 @@ class Supervisor:
             if now - start < limit:
                 worker.check_by(start + limit)
                 return
-            self._dispatch.overran(worker, ticket, now)
+            self._dispatch.overran(worker, ticket, (now - start) * 1e-9, waited)
             self.workforce.kill(worker, alone=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import selectors
 import signal
 import threading
@@ -185,6 +186,8 @@ class Workforce:
         self._unborn -= 1
         self._failures = 0
         if len(message.descriptors) < 2:  # this process may open no more files
+            for descriptor in message.descriptors:
+                os.close(descriptor)
             zygote.tell(wire.KILL, message.pid)
             self._retry_ns = monotonic_ns() + RETRY_FORK_NS
             return

@@ -110,7 +110,7 @@ class Worker:
         try:
             loaded = Loaded(pickle.loads(blob), None, cwd, path)
         except BaseException as error:  # a module that is missing here or raises on import
-            loaded = Loaded(None, error.with_traceback(None), cwd, path)
+            loaded = Loaded(None, error, cwd, path)
         self.base += max(0, self._size() - before)  # libraries and weights that the function brings are not an item's memory
         self._cap(self.base + self.memory_bytes)
         self.functions[function] = self.current = loaded

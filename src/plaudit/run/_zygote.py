@@ -59,7 +59,7 @@ class Zygote:
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.control, selectors.EVENT_READ)
         self.selector.register(self.woken, selectors.EVENT_READ)
-        self.host_fd = os.pidfd_open(host) if LINUX else -1
+        self.host_fd = _pidfd(host)
         if self.host_fd >= 0:  # a fork of the host may keep the socket open: its death is watched as well
             self.selector.register(self.host_fd, selectors.EVENT_READ)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # workers end without flushing
@@ -82,7 +82,7 @@ class Zygote:
 
     def run(self) -> None:
         while True:
-            for key, _ in self.selector.select(None if LINUX else 1.0):
+            for key, _ in self.selector.select(None if self.host_fd >= 0 else 1.0):
                 if key.fd == self.host_fd:
                     return
                 if key.fd == self.woken:
@@ -123,9 +123,8 @@ class Zygote:
             self._become_worker(ours)
             run_worker(theirs, slot, parent, self.memory_bytes)
         self.workers.add(pid)
-        descriptors = [ours.fileno(), slot]
-        if LINUX:
-            descriptors.append(os.pidfd_open(pid))
+        pidfd = _pidfd(pid)
+        descriptors = [ours.fileno(), slot, pidfd] if pidfd >= 0 else [ours.fileno(), slot]
         socket.send_fds(self.control, [wire.MESSAGE.pack(wire.BORN, pid, 0)], descriptors)
         ours.close()
         theirs.close()
@@ -195,6 +194,14 @@ class Zygote:
     def _prctl(self, option: int, value: int) -> None:
         if self.libc is not None:
             self.libc.prctl(option, value, 0, 0, 0)
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor of a process, -1 where there is no such thing: not Linux, before 5.3, forbidden in a container."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
 
 
 def _dead_child() -> tuple[int, int] | None:

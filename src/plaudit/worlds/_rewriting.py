@@ -11,13 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice, product
 from typing import Any, NamedTuple
 
 from plaudit.worlds._expression import Expression, Operation
 from plaudit.worlds._number import Value, combine, whole
 
-MAX_READINGS = 32
-"""The most readings of the same steps that are followed side by side, for example two equal products of which one is done."""
+MAX_READINGS = 16
+MAX_PLACES = 8
+MAX_PAIRS = 256
+"""Bounds on equal places: readings of a solution that are followed side by side (one of two equal products is done: which?),
+places of a step in one sum or product, and pairs of its parts that are tried for them. The leftmost come first."""
 
 
 class _Run(NamedTuple):
@@ -77,6 +81,15 @@ class Open:
     def layout(self) -> tuple[Any, ...]:
         """Equal for readings that hold the same items in the same order: which numbers are neighbours matters to `runs`."""
         return (self.kind, self.exponent, tuple((mark, layout_of(item)) for mark, item in self.items))
+
+    @cached_property
+    def singles(self) -> dict[Value, list[_Run]]:
+        """The items that are numbers already, by their worth."""
+        found: dict[Value, list[_Run]] = defaultdict(list)
+        for k, (_, item) in enumerate(self.items):
+            if not isinstance(item, Open):
+                found[item].append(_Run(k, k + 1, 0))
+        return dict(found)
 
     @cached_property
     def runs(self) -> dict[Value, list[_Run]]:
@@ -178,73 +191,21 @@ def _marked(kind: str, mark: int, value: Value | None) -> Value | None:
     return None if value == 0 else whole(Fraction(1) / value)
 
 
-def rewrite(piece: Piece, operator: str, left: Value, right: Value, claim: Value) -> list[Rewritten]:
-    """Every result of putting `claim` in the place of ``left operator right``; [] = there is no such place.
+def readings(pieces: list[Piece], operator: str, left: Value, right: Value, claim: Value) -> tuple[list[Piece], int] | None:
+    """What the readings of a solution leave after one more step, and the operations that the step skips; None = no such place.
 
-    Only the places that skip the fewest operations are used.
+    `claim` is put in the place of ``left operator right``, wherever the fewest operations are skipped. A step that has a place
+    in some readings rules the others out. A claim that makes a reading divide by zero ends that reading.
 
     >>> sum_of_three = open_form(Operation("+", Operation("+", 3, 4), 5))
-    >>> [(key_of(r.piece), r.skipped) for r in rewrite(sum_of_three, "+", 7, 5, 12)]
-    [(('', 12, 1), 1)]
+    >>> readings([sum_of_three], "+", 7, 5, 12), readings([sum_of_three], "*", 3, 4, 12)
+    (([12], 1), None)
     """
-    found = list(_places(piece, operator, left, right, claim))
-    least = min((each.skipped for each in found), default=0)
-    return [each for each in found if each.skipped == least]
-
-
-def _places(piece: Piece, operator: str, left: Value, right: Value, claim: Value) -> Iterator[Rewritten]:
-    if not isinstance(piece, Open):
-        return
-    yield from _at(piece, operator, left, right, claim)
-    for k, (mark, item) in enumerate(piece.items):
-        for inner in _places(item, operator, left, right, claim):
-            if inner.piece is None:
-                yield inner
-            else:
-                yield Rewritten(_replaced(piece, k, k + 1, mark, inner.piece), inner.skipped)
-
-
-def _at(node: Open, operator: str, left: Value, right: Value, claim: Value) -> Iterator[Rewritten]:
-    """The places in the node itself, not in its items."""
-    if node.kind == "^":
-        if operator == "^" and right == node.exponent and node.values[0] == left:
-            yield Rewritten(claim, open_operations(node.items[0][1]))
-        return
-    if operator not in ("+-" if node.kind == "+" else "*/"):
-        return
-    second = right if operator in "+*" else _marked(node.kind, -1, right)
-    if second is None:
-        return
-    # Turned round: two subtracted terms are a subtracted sum, two divisors divide by their product.
-    for turned in (1, -1):
-        a, b = _marked(node.kind, turned, left), _marked(node.kind, turned, second)
-        if a is None or b is None:
-            continue
-        for one in node.runs.get(a, ()):
-            for two in node.runs.get(b, ()):
-                if (one.j <= two.i) or (two.j <= one.i and a != b):
-                    yield Rewritten(_joined(node, one, two, turned, claim), one.open + two.open)
-
-
-def _joined(node: Open, one: _Run, two: _Run, turned: int, claim: Value) -> Piece | None:
-    first, last = (one, two) if one.i < two.i else (two, one)
-    items = node.items
-    kept = (*items[: first.i], (turned, claim), *items[first.j : last.i], *items[last.j :])
-    return _node(node.kind, kept)
-
-
-def _replaced(node: Open, i: int, j: int, mark: int, piece: Piece) -> Piece | None:
-    if node.kind == "^":
-        return Open("^", ((1, piece),), node.exponent)
-    return _node(node.kind, (*node.items[:i], (mark, piece), *node.items[j:]))
-
-
-def readings(pieces: list[Piece], operator: str, left: Value, right: Value, claim: Value) -> tuple[list[Piece], int] | None:
-    """The readings of a solution after one more step, and the operations that the step skips; None = it applies to none.
-
-    A step that applies to some readings rules the others out. A claim that makes a reading divide by zero ends that reading.
-    """
-    found = [each for piece in pieces for each in rewrite(piece, operator, left, right, claim)]
+    step = (operator, left, right, claim)
+    # Most steps join numbers that stand there; only where none does are the worths of neighbours worked out.
+    found = [each for piece in pieces for each in _places(piece, step, written=True)]
+    if not found:
+        found = [each for piece in pieces for each in _places(piece, step, written=False)]
     if not found:
         return None
     least = min(each.skipped for each in found)
@@ -253,3 +214,57 @@ def readings(pieces: list[Piece], operator: str, left: Value, right: Value, clai
         if each.skipped == least and each.piece is not None and len(distinct) < MAX_READINGS:
             distinct.setdefault(layout_of(each.piece), each.piece)
     return list(distinct.values()), least
+
+
+def _places(piece: Piece, step: tuple[str, Value, Value, Value], written: bool) -> Iterator[Rewritten]:
+    """The results of putting a step's claim in its places in a piece; `written`: only of numbers that stand there."""
+    if not isinstance(piece, Open):
+        return
+    if piece.kind == "^":
+        yield from _in_power(piece, step, written)
+    else:
+        yield from _in_chain(piece, step, written)
+    for k, (mark, item) in enumerate(piece.items):
+        for inner in _places(item, step, written):
+            yield inner if inner.piece is None else Rewritten(_replaced(piece, k, mark, inner.piece), inner.skipped)
+
+
+def _in_power(node: Open, step: tuple[str, Value, Value, Value], written: bool) -> Iterator[Rewritten]:
+    operator, left, right, claim = step
+    skipped = open_operations(node.items[0][1])
+    if operator == "^" and right == node.exponent and node.values[0] == left and written == (skipped == 0):
+        yield Rewritten(claim, skipped)
+
+
+def _in_chain(node: Open, step: tuple[str, Value, Value, Value], written: bool) -> Iterator[Rewritten]:
+    """The places in a sum or product itself, not in its items."""
+    operator, left, right, claim = step
+    second = right if operator in "+*" else None if operator == "^" else _marked(node.kind, -1, right)
+    if second is None or operator not in ("+-" if node.kind == "+" else "*/"):
+        return
+    parts = node.singles if written else node.runs
+    found: list[tuple[int, _Run, _Run, int]] = []
+    # Turned round: two subtracted terms are a subtracted sum, two divisors divide by their product.
+    for turned in (1, -1):
+        a, b = _marked(node.kind, turned, left), _marked(node.kind, turned, second)
+        if a is None or b is None:
+            continue
+        for one, two in islice(product(parts.get(a, ()), parts.get(b, ())), MAX_PAIRS):
+            if one.j <= two.i or (two.j <= one.i and a != b):
+                found.append((one.open + two.open, one, two, turned))
+    found.sort(key=lambda place: place[0])
+    for skipped, one, two, turned in found[:MAX_PLACES]:
+        yield Rewritten(_joined(node, one, two, turned, claim), skipped)
+
+
+def _joined(node: Open, one: _Run, two: _Run, turned: int, claim: Value) -> Piece | None:
+    """The node with the claim in the place of two runs of its items."""
+    first, last = (one, two) if one.i < two.i else (two, one)
+    items = node.items
+    return _node(node.kind, (*items[: first.i], (turned, claim), *items[first.j : last.i], *items[last.j :]))
+
+
+def _replaced(node: Open, k: int, mark: int, piece: Piece) -> Piece | None:
+    if node.kind == "^":
+        return Open("^", ((1, piece),), node.exponent)
+    return _node(node.kind, (*node.items[:k], (mark, piece), *node.items[k + 1 :]))
