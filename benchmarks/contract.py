@@ -48,8 +48,9 @@ def imports() -> list[Row]:
     numpy = seconds("import numpy")
     bare = seconds("import plaudit")
     whole = seconds("import plaudit; plaudit.Reward, plaudit.Sample")
+    heavy = "{'torch', 'pyarrow', 'httpx', 'typer', 'rich'}"
     loaded = subprocess.run(
-        [sys.executable, "-c", "import plaudit, sys; plaudit.Reward; print(sorted({'torch','pyarrow','httpx','typer','rich'} & set(sys.modules)))"],
+        [sys.executable, "-c", f"import plaudit, sys; plaudit.Reward; print(sorted({heavy} & set(sys.modules)))"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     return [

@@ -1,7 +1,6 @@
 """What every test of a judge starts from: no settings of the machine, and a real server that grades."""
 
 import pytest
-
 from servers import ChatServer, graded
 
 import plaudit.lm._attempts as attempts

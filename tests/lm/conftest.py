@@ -1,7 +1,6 @@
 """What every test of a language model starts from: no settings of the machine, and a real server."""
 
 import pytest
-
 from servers import ChatServer
 
 import plaudit.lm._attempts as attempts

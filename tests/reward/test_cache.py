@@ -105,6 +105,7 @@ def test_a_column_that_is_missing_is_not_one_that_is_null(cache):
     leaf = Remote(reads=("response", "meta.level"))
     assert asked(leaf, [Sample("p", "r", meta={"level": None})]) == 1
     assert asked(leaf, [Sample("p", "r")]) == 1
+    assert asked(leaf, [Sample("p", "r"), Sample("p", "r", meta={"level": None})]) == 0
 
 
 def test_arrays_messages_huge_numbers_and_odd_text_are_told_apart(cache):

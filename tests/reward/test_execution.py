@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from plaudit import Context, Facts, Reward, Sample, Verdict, Verdicts
+from plaudit import Context, Facts, Reward, Sample, Verdict, Verdicts, using
 from plaudit.errors import ContractError
 from plaudit.reward import Combinator, Sum, reward
 
@@ -270,7 +270,7 @@ FAILING = [
 
 
 @pytest.mark.parametrize(("kind", "lane"), FAILING)
-@pytest.mark.parametrize("bad", [("x",), ("", "xxxxx"), ("", "x"), ("", "x", "xx", "xxx", "xxxx")])
+@pytest.mark.parametrize("bad", [("x",), ("", "xxxxx"), ("", "x"), ("xxx", "xxxx", "xxxxx"), ("", "x", "xx", "xxx", "xxxx")])
 def test_an_error_costs_the_samples_that_raise_it_and_no_other(kind, lane, bad):
     verdicts = kind(lane, bad=bad).score(SAMPLES)
     for sample, verdict in zip(SAMPLES, verdicts, strict=True):
@@ -342,6 +342,24 @@ def test_even_an_error_outside_the_usual_hierarchy_costs_one_sample():
             return Verdict(1.0)
 
     assert Strange().score(SAMPLES).n_failed == 1
+
+
+@pytest.mark.parametrize("in_flight", [1, 8])
+def test_a_cancellation_that_a_library_lets_slip_costs_one_sample(in_flight):
+    @reward(range=(0, 1))
+    async def leaks(response):
+        if response == "x":
+            raise asyncio.CancelledError
+        await asyncio.sleep(0.001)
+        return 1.0
+
+    with using(max_in_flight=in_flight):
+        assert list(leaks.score(SAMPLES).reason) == [None, "reward_error", None, None, None, None]
+
+
+def test_one_sample_that_raises_beside_a_failed_rollout_is_not_every_sample():
+    verdicts = FailsBatch(bad=("x",)).score([SAMPLES[1], Sample("p", "y", finish="error")])
+    assert list(verdicts.reason) == ["reward_error", "rollout_failed"]
 
 
 def test_an_interrupt_is_nobodys_verdict():

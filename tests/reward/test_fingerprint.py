@@ -328,6 +328,17 @@ def test_a_closure_counts_by_what_it_holds():
     assert plain.fingerprint != make(2, lambda x: 2 * x).fingerprint
 
 
+def test_a_default_counts_by_what_it_holds():
+    def make(size, limit):
+        def score(response, size=size, *, limit=limit):
+            return float(size > limit)
+
+        return reward(score).fingerprint
+
+    assert make(1, 2) == make(1, 2)
+    assert len({make(1, 2), make(2, 2), make(1, 3)}) == 3
+
+
 def test_two_lambdas_on_one_line_are_two_rewards():
     a, b = reward(lambda response: 1.0), reward(lambda response: 2.0)
     c, d = reward(lambda response: 1.0).fingerprint, reward(lambda response: float("x" in response)).fingerprint
@@ -375,7 +386,8 @@ def test_a_partial_counts_with_its_arguments():
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("> LIMIT", ">= LIMIT"), ("LIMIT = 5", "LIMIT = 6"), ("size: int = 1", "size: int = 2"), ("base() + 1", "base() + 2")]
+    ("old", "new"),
+    [("> LIMIT", ">= LIMIT"), ("LIMIT = 5", "LIMIT = 6"), ("size: int = 1", "size: int = 2"), ("base() + 1", "base() + 2")],
 )
 def test_a_class_outside_the_catalogue_counts_with_its_source_its_bases_and_what_they_use(module, old, new):
     source = """
@@ -462,7 +474,7 @@ def test_a_model_counts_by_its_version_and_without_one_is_unversioned():
 
 def test_a_class_that_is_no_frozen_dataclass_says_so():
     class Loose(Reward):
-        facts = property(lambda self: Facts())
+        facts = property(lambda self: Facts(range=(0, 1)))
 
         def score_one(self, sample, context):
             return Verdict(1.0)
@@ -475,3 +487,16 @@ def test_a_class_that_is_no_frozen_dataclass_says_so():
 
 def test_a_length_in_another_unit_is_another_reward():
     assert Length(unit="words").fingerprint != Length(unit="characters").fingerprint
+
+
+def test_an_object_that_claims_to_have_every_attribute_does_not_send_it_round_in_circles():
+    class Proxy:
+        def __call__(self):
+            return 1.0
+
+        @property
+        def __wrapped__(self):
+            return Proxy()
+
+    held = Proxy()
+    assert reward(lambda response: held()).unversioned

@@ -56,8 +56,8 @@ def test_a_column_that_is_not_there_fails_the_sample_and_names_it():
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (1, 1.0), (True, 1.0), (0.5, 0.5), (np.float32(0.5), 0.5), (np.int64(1), 1.0), (np.bool_(False), 0.0), (np.array(0.25), 0.25),
-        (Fraction(1, 2), 0.5), (Verdict(0.75, answer="x"), 0.75),
+        (1, 1.0), (True, 1.0), (0.5, 0.5), (np.float32(0.5), 0.5), (np.int64(1), 1.0), (np.bool_(False), 0.0),
+        (np.array(0.25), 0.25), (Fraction(1, 2), 0.5), (Verdict(0.75, answer="x"), 0.75),
     ],
 )  # fmt: skip
 def test_every_number_is_a_value(value, expected):
@@ -90,12 +90,17 @@ def test_an_async_function_goes_to_the_io_lane():
 
 
 def test_a_plain_function_that_returns_a_coroutine_is_told_to_be_given_itself():
+    made = []
+
     async def inner(response):
         return 1.0
 
-    f = reward(lambda response: inner(response), range=(0, 1))
-    with pytest.warns(RuntimeWarning, match="never awaited"):
-        assert "async function itself" in f.one("p", "r").explanation
+    def outer(response):
+        made.append(inner(response))
+        return made[-1]
+
+    assert "async function itself" in reward(outer, range=(0, 1)).one("p", "r").explanation
+    made[0].close()
 
 
 def test_a_batch_function_gets_lists_under_plural_or_singular_names():
@@ -118,9 +123,10 @@ def test_a_batch_function_with_a_missing_column_scores_the_other_samples():
     assert list(f.score([Sample("p", "r")]).reason) == ["column_missing"]
 
 
-@pytest.mark.parametrize("value", [1.0, [1.0], None, "ab"])
-def test_a_batch_function_returns_one_value_for_each_sample(value):
-    f = reward(lambda responses: value, range=(0, 1), batch=True)
+@pytest.mark.parametrize("lane", ["inline", "cpu"])
+@pytest.mark.parametrize("value", [lambda n: 1.0, lambda n: [1.0], lambda n: None, lambda n: ["1"] * n])
+def test_a_batch_function_returns_one_value_for_each_sample(value, lane):
+    f = reward(lambda responses: value(len(responses)), range=(0, 1), batch=True, lane=lane)
     with pytest.raises(ContractError, match=r"for 3 samples|expected a number"):
         f.score([SAMPLE] * 3)
 

@@ -26,7 +26,7 @@ def test_weights_are_multiplied_along_sums_and_unknown_below_anything_else():
     assert listed(A + minimum(B, C)) == [("a", 1.0), ("b", None), ("c", None)]
     assert listed(A.clip(0, 1) + B) == [("a", None), ("b", 1.0)]
     assert listed(A.gate(C.clip(0))) == [("a", None), ("c", None)]
-    assert listed(lexicographic(A, B) * Mean({"c": C})) == [("a", None), ("b", None), ("c", None)]
+    assert listed(lexicographic(A, B) * Mean({"b": B, "c": C})) == [("a", None), ("b", None), ("c", None)]
     assert listed(A) == [("a", 1.0)]
 
 

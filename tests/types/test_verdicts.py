@@ -124,6 +124,11 @@ def test_a_part_that_one_row_lacks_was_not_run_there():
     assert columns.parts["a"].reason == [None, "not_run"]
 
 
+def test_verdicts_that_were_made_from_arrays_alone_survive_pickling():
+    moved = pickle.loads(pickle.dumps(Verdicts(np.array([1.0, 0.5]))))
+    assert (moved.values.tolist(), list(moved.reason), moved.parts) == ([1.0, 0.5], [None, None], {})
+
+
 def test_empty_verdicts_are_verdicts():
     empty = Verdicts.of([])
     assert (len(empty), list(empty), len(concatenate([])), len(concatenate([empty, empty]))) == (0, [], 0, 0)

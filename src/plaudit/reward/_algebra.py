@@ -479,8 +479,12 @@ def _sum_of(rewards: list[Reward], bias: float = 0.0) -> Sum:
 
 
 def same_reward(a: Reward, b: Reward) -> bool:
-    """Whether two rewards give the same numbers by construction: one object, or equal fingerprints with everything versioned."""
-    return a is b or (type(a) is type(b) and not a.unversioned and not b.unversioned and a.fingerprint == b.fingerprint)
+    """Whether two rewards give the same numbers by construction: one object, or equal fingerprints that say everything."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or a.unversioned or b.unversioned or a.facts.stateful or b.facts.stateful:
+        return False
+    return a.fingerprint == b.fingerprint
 
 
 def _freeze_parts(node: Sum | Product | Minimum | Lexicographic) -> None:

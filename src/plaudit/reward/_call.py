@@ -18,6 +18,10 @@ from plaudit.run import Ending, Outcome, Results, Settings, run_lane, settings
 from plaudit.types import Context
 
 
+class WrongCountError(ContractError):
+    """A batch method gave more or fewer results than it got items: called again with fewer it would only seem right."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A leaf's method bound to a context; picklable, so that it travels to a worker.
@@ -94,6 +98,8 @@ async def call_units(
                 raise_common([*broken, *probes.failures.values()])
         for k, unit in enumerate(due):
             outcome = results.failures.get(k)
+            if outcome is not None and isinstance(outcome.error, WrongCountError):
+                raise outcome.error
             parts = split(unit) if outcome is not None and outcome.ending in _WORTH_SPLITTING else []
             if parts:
                 again += parts
@@ -101,7 +107,7 @@ async def call_units(
                 result = outcome if outcome is not None else _checked(leaf, method, results.values[k], len(unit))
                 done.append((unit, result, results.seconds[k] / max(len(unit), 1)))
         due = again
-    if len(items) > 1 and all(isinstance(result, Outcome) for _, result, _ in done):
+    if sum(len(unit) for unit, _, _ in done) > 1 and all(isinstance(result, Outcome) for _, result, _ in done):
         raise_common([result for _, result, _ in done])
     return done
 
@@ -126,11 +132,13 @@ def _checked(leaf: Configured, method: str, result: Any, n: int) -> Any:
     try:
         size = len(result)
     except TypeError:
-        raise ContractError(
+        raise WrongCountError(
             f"{leaf.name}.{method} returned {type(result).__name__}: expected {n} results, one for each item"
         ) from None
     if size != n:
-        raise ContractError(f"{leaf.name}.{method} returned {size} results for {n} items: expected one for each, in their order")
+        raise WrongCountError(
+            f"{leaf.name}.{method} returned {size} results for {n} items: expected one for each, in their order"
+        )
     return result
 
 

@@ -83,8 +83,9 @@ class Evaluation:
         return await reward.evaluate(run_operand)
 
     async def _leaf(self, reward: Reward, mask: Mask | None) -> Verdicts:
-        # A leaf with unversioned parts is only equal to itself: two closures over two models share a fingerprint.
-        key = id(reward) if reward.unversioned else reward.fingerprint
+        # A leaf with unversioned parts is only equal to itself: two closures over two models share a fingerprint. So do
+        # two stateful leaves that have learned different numbers.
+        key = id(reward) if reward.unversioned or reward.facts.stateful else reward.fingerprint
         table = self._tables.get(key)
         if table is None:
             table = self._tables[key] = LeafTable(reward, self.samples, self.groups, self.context, self.settings)

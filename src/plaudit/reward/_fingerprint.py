@@ -119,7 +119,7 @@ class Canonical:
             return {"name": getattr(value, "__qualname__", None) or value.__name__}
         if isinstance(value, type):
             return {"class": self._class(value) if _is_own(value.__module__) else [value.__module__, value.__qualname__]}
-        if callable(value) and hasattr(value, "__wrapped__"):  # functools.cache and its kind
+        if _wraps(value):
             return {"wrapped": self.of(value.__wrapped__)}
         return self._object(value)
 
@@ -214,8 +214,6 @@ def _constant(value: Any) -> str:
         return _code(value)
     if isinstance(value, frozenset):  # its order differs between processes
         return f"frozenset({sorted(map(_constant, value))})"
-    if isinstance(value, tuple):
-        return f"tuple({[_constant(v) for v in value]})"
     return repr(value)
 
 
@@ -255,12 +253,17 @@ def _is_own(module: str | None) -> bool:
     return file is None or not ({"site-packages", "dist-packages"} & set(Path(file).parts))
 
 
+def _wraps(value: Any) -> bool:
+    """Whether this is functools.cache's wrapper or one of its kind; not a proxy that claims to have every attribute."""
+    return callable(value) and "__wrapped__" in getattr(value, "__dict__", ())
+
+
 def _is_own_value(value: Any) -> bool:
     if isinstance(value, types.ModuleType):
         return False
     if isinstance(value, functools.partial):
         return True
-    if callable(value) and hasattr(value, "__wrapped__") and not isinstance(value, (types.FunctionType, type)):
+    if _wraps(value) and not isinstance(value, (types.FunctionType, type)):
         return _is_own_value(value.__wrapped__)
     if isinstance(value, (types.FunctionType, type)):
         return _is_own(value.__module__)

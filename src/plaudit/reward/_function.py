@@ -16,6 +16,7 @@ import numpy as np
 
 from plaudit.errors import ContractError, SpecError
 from plaudit.reward._base import Reward
+from plaudit.reward._call import WrongCountError
 from plaudit.reward._facts import SAMPLE_FIELDS, Facts, Lane, Range, Scope
 from plaudit.types import Context, Sample, Verdict, Verdicts
 
@@ -176,7 +177,7 @@ class FunctionBatch(Function):
         values = self.function(**lists)
         if not hasattr(values, "__len__") or len(values) != len(rows):
             got = len(values) if hasattr(values, "__len__") else type(values).__name__
-            raise ContractError(f"{self.name} returned {got} for {len(rows)} samples: expected one value for each")
+            raise WrongCountError(f"{self.name} returned {got} for {len(rows)} samples: expected one value for each")
         return [to_verdict(value) for value in (values.tolist() if isinstance(values, np.ndarray) else values)]
 
 

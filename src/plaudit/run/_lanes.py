@@ -151,9 +151,12 @@ async def _io(
                 limit = timeout if left is None else left if timeout is None else min(timeout, left)
                 async with asyncio.timeout(limit) as scope:
                     results.values[i] = await function(items[i])
-            except (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
+            except (KeyboardInterrupt, GeneratorExit):
                 raise
             except BaseException as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise  # this call is cancelled; one that a library let slip costs its own item alone
                 mine = isinstance(error, TimeoutError) and scope.expired()
                 results.failures[i] = Outcome(Ending.OVERRAN, detail=f"no answer within {limit:.3g} s") if mine else raised(error)
             results.seconds[i] = time.monotonic() - before

@@ -41,9 +41,9 @@ class CpuPool:
     """A pool of worker processes; nothing starts before the first call, and nothing outlives this process.
 
     `workers` is how many items run at once (default: the CPUs this process may use); a few more processes wait as replacements.
-    `memory_mb` is how many MiB of address space items may add to what a worker needs to hold their function, and what each process
-    that they start inherits as its limit; a worker in which items left half of that behind is replaced, so an item has at least
-    half. `preload` names modules that workers are born with.
+    `memory_mb` is how many MiB of address space items may add to what a worker needs to hold their function; each process that
+    they start inherits the limit, and a worker in which items left half of it behind is replaced, so an item has at least half.
+    `preload` names modules that workers are born with.
 
     Workers see the `sys.path` and working directory that this process has when it submits, and the environment variables that it
     had when the pool started. What items print goes to standard error. An item may run twice if a neighbour kills their worker.

@@ -85,7 +85,8 @@ class Zygote:
                 break
             for descriptor in descriptors:
                 os.set_inheritable(descriptor, False)
-            messages.append(Message(*wire.MESSAGE.unpack(data), tuple(descriptors)))
+            kind, pid, value = wire.MESSAGE.unpack(data)
+            messages.append(Message(kind, pid, value, tuple(descriptors)))
         return messages
 
     def kill_strays(self) -> None:

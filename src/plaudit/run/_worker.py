@@ -263,7 +263,7 @@ def _error_payload(error: BaseException | None, prefix: str) -> bytes:
     """Pickle (pickled error or None, type name, message, traceback, missing module) so that the host can always read it."""
     trace = error.__traceback__.tb_next if error is not None and error.__traceback__ is not None else None
     try:
-        text = "".join(traceback.format_exception(type(error), error, trace, limit=-20))[-8000:]
+        text = "".join(traceback.format_exception(None if error is None else type(error), error, trace, limit=-20))[-8000:]
     except Exception:
         text = "(the traceback could not be printed)"
     try:

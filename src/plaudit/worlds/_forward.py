@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+LONG_PROMPT = 64
+"""New tokens above which attention runs in one fused kernel, which does not hold all scores at once."""
+
+
 @dataclass(frozen=True)
 class _Layer:
     """One layer's matrices; those that read the same input are joined into one."""
@@ -116,68 +120,131 @@ class Cache:
     """Keys and values of r rows with room for `length` tokens each.
 
     Fields:
-        keys, values: (layers, r, key_value_heads, length, head_size).
+        keys, values: (layers, capacity, key_value_heads, length, head_size); the first `rows` of the capacity are in use.
         filled: slots in use, the same in every row: shorter prompts stand at the right and are masked on the left.
-        mask: (r, 1, 1, length) added to attention scores: 0, or -inf on the left of a shorter prompt.
+        mask: (rows, length) added to attention scores: 0, or -inf on the left of a shorter prompt; None = all are as long.
     """
 
-    def __init__(self, weights: LlamaWeights, lengths: Tensor, longest: int, length: int) -> None:
+    def __init__(self, weights: LlamaWeights, lengths: Tensor, length: int) -> None:
         import torch
 
-        shape = (len(weights.layers), len(lengths), weights.key_value_heads, length, weights.head_size)
-        self.keys = torch.empty(shape, dtype=weights.embedding.dtype, device=weights.device)
+        self.rows = len(lengths)
+        self.shape = (weights.key_value_heads, length, weights.head_size)
+        self.keys = torch.empty(
+            (len(weights.layers), self.rows, *self.shape), dtype=weights.embedding.dtype, device=weights.device
+        )
         self.values = torch.empty_like(self.keys)
         self.filled = 0
-        outside = torch.arange(length, device=weights.device)[None] < (longest - lengths)[:, None]
-        self.mask = torch.zeros(outside.shape, dtype=weights.embedding.dtype, device=weights.device)
-        self.mask = self.mask.masked_fill(outside, float("-inf"))[:, None, None]
+        longest = int(lengths.max())
+        self.mask: Tensor | None = None
+        if bool((lengths < longest).any()):
+            outside = torch.arange(length, device=weights.device)[None] < (longest - lengths)[:, None]
+            self.mask = torch.zeros(outside.shape, dtype=weights.embedding.dtype, device=weights.device)
+            self.mask.masked_fill_(outside, float("-inf"))
 
-    def take(self, rows: Tensor) -> None:
-        """Keep these rows, in this order; a row may be taken several times."""
+    def repeat(self, n: int) -> None:
+        """n copies of each row behind one another."""
         import torch
 
-        kept = (*self.keys.shape[:1], len(rows), *self.keys.shape[2:])
         for name in ("keys", "values"):
             old = getattr(self, name)
-            new = torch.empty(kept, dtype=old.dtype, device=old.device)
-            new[:, :, :, : self.filled] = old[:, rows, :, : self.filled]
-            setattr(self, name, new)
-        self.mask = self.mask[rows]
+            new = torch.empty((old.shape[0], self.rows, n, *self.shape), dtype=old.dtype, device=old.device)
+            new[..., : self.filled, :] = old[:, :, None, :, : self.filled]
+            setattr(self, name, new.flatten(1, 2))
+        if self.mask is not None:
+            self.mask = self.mask.repeat_interleave(n, 0)
+        self.rows *= n
+
+    def keep(self, running: Tensor) -> Tensor:
+        """Drop the rows that are not `running` (rows,); the old place of each row that is left, in the new order.
+
+        Rows from the end move into the gaps, so that only as much is copied as is dropped.
+        """
+        import torch
+
+        left = int(running.sum())
+        order = torch.arange(left, device=running.device)
+        gaps = (~running[:left]).nonzero()[:, 0]
+        moved = left + running[left:].nonzero()[:, 0]
+        order[gaps] = moved
+        for cached in (self.keys, self.values):
+            cached[:, gaps, :, : self.filled] = cached[:, moved, :, : self.filled]
+        if self.mask is not None:
+            self.mask = self.mask[order]
+        self.rows = left
+        return order
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put s new tokens behind the filled slots of a layer; returns all that it holds.
+
+        Given (rows, s, key_value_heads, size), returned (rows, key_value_heads, filled + s, size).
+        """
+        end = self.filled + keys.shape[1]
+        all_keys, all_values = (cached[layer, : self.rows, :, :end] for cached in (self.keys, self.values))
+        all_keys[:, :, self.filled :] = keys.transpose(1, 2)
+        all_values[:, :, self.filled :] = values.transpose(1, 2)
+        return all_keys, all_values
 
 
 def forward(weights: LlamaWeights, tokens: Tensor, positions: Tensor, cache: Cache) -> Tensor:
-    """Logits (r, vocabulary) behind the last of s new tokens for each row; the cache takes the new tokens in.
+    """Logits (rows, vocabulary) behind the last of s new tokens of each row; the cache takes the new tokens in.
 
     Args:
-        tokens: (r, s) token ids. positions: (r, s), the first token of a row's own text has 0.
+        tokens: (rows, s) token ids. positions: (rows, s); the first token of a row's own text has 0.
     """
-    import torch
-    from torch.nn.functional import embedding, linear, rms_norm, scaled_dot_product_attention, silu
+    from torch.nn.functional import embedding, linear, rms_norm, silu
 
     r, s = tokens.shape
     h, kv, size = weights.heads, weights.key_value_heads, weights.head_size
-    begin, cache.filled = cache.filled, cache.filled + s
-    end = cache.filled
-    mask = cache.mask[..., :end]
-    if s > 1:
-        causal = torch.full((s, s), float("-inf"), dtype=mask.dtype, device=mask.device).triu(1)
-        mask = mask.expand(r, 1, s, end).clone()
-        mask[..., begin:] += causal
-        # A token left of a shorter prompt sees itself alone: a row that sees nothing would be NaN.
-        mask[..., begin:].diagonal(dim1=-2, dim2=-1).zero_()
+    width = (weights.embedding.shape[1],)
+    mask = _attention_mask(cache, s)
     cosine, sine = weights.cosine[positions][:, :, None], weights.sine[positions][:, :, None]
     x = embedding(tokens, weights.embedding)
     for k, layer in enumerate(weights.layers):
-        joined = linear(rms_norm(x, x.shape[-1:], layer.attention_norm, weights.epsilon), layer.query_key_value)
+        joined = linear(rms_norm(x, width, layer.attention_norm, weights.epsilon), layer.query_key_value)
         joined = joined.view(r, s, h + 2 * kv, size)
         turned = joined[:, :, : h + kv]
         turned = turned * cosine + turned.roll(size // 2, -1) * sine
-        cache.keys[k, :, :, begin:end] = turned[:, :, h:].transpose(1, 2)
-        cache.values[k, :, :, begin:end] = joined[:, :, h + kv :].transpose(1, 2)
-        seen = scaled_dot_product_attention(
-            turned[:, :, :h].transpose(1, 2), cache.keys[k, :, :, :end], cache.values[k, :, :, :end], mask, enable_gqa=h != kv
-        )
-        x = x + linear(seen.transpose(1, 2).reshape(r, s, h * size), layer.output)
-        gate, up = linear(rms_norm(x, x.shape[-1:], layer.mlp_norm, weights.epsilon), layer.gate_up).chunk(2, -1)
+        keys, values = cache.write(k, turned[:, :, h:], joined[:, :, h + kv :])
+        x = x + linear(_attention(turned[:, :, :h], keys, values, mask), layer.output)
+        gate, up = linear(rms_norm(x, width, layer.mlp_norm, weights.epsilon), layer.gate_up).chunk(2, -1)
         x = x + linear(silu(gate) * up, layer.down)
-    return linear(rms_norm(x[:, -1], x.shape[-1:], weights.norm, weights.epsilon), weights.head)
+    cache.filled += s
+    return linear(rms_norm(x[:, -1], width, weights.norm, weights.epsilon), weights.head)
+
+
+def _attention_mask(cache: Cache, s: int) -> Tensor | None:
+    """(rows, 1, s, filled + s) added to the scores of s new tokens; None = nothing is masked."""
+    import torch
+
+    end = cache.filled + s
+    if s == 1:
+        return None if cache.mask is None else cache.mask[:, None, None, :end]
+    causal = torch.full((s, s), float("-inf"), dtype=cache.keys.dtype, device=cache.keys.device).triu(1)
+    mask = torch.zeros((cache.rows, 1, s, end), dtype=cache.keys.dtype, device=cache.keys.device)
+    if cache.mask is not None:
+        mask += cache.mask[:, None, None, :end]
+    mask[..., cache.filled :] += causal
+    # A token left of a shorter prompt sees itself alone: a row that sees nothing would be NaN.
+    mask[..., cache.filled :].diagonal(dim1=-2, dim2=-1).zero_()
+    return mask
+
+
+def _attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """(rows, s, heads * size) from queries (rows, s, heads, size) and keys, values (rows, key_value_heads, length, size)."""
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    r, s, h, size = queries.shape
+    kv = keys.shape[1]
+    queries = queries.transpose(1, 2)
+    if s > LONG_PROMPT:
+        seen = scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=h != kv)
+        return seen.transpose(1, 2).reshape(r, s, h * size)
+    # For few new tokens plain batched products are faster on a CPU than the fused kernel, which is made for long ones.
+    scores = torch.bmm(queries.reshape(r * kv, h // kv * s, size), keys.flatten(0, 1).transpose(1, 2))
+    scores = scores.view(r, h, s, -1).mul_(size**-0.5)
+    if mask is not None:
+        scores += mask
+    seen = torch.bmm(scores.softmax(-1).view(r * kv, h // kv * s, -1), values.flatten(0, 1))
+    return seen.view(r, h, s, size).transpose(1, 2).reshape(r, s, h * size)

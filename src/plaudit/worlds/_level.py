@@ -47,7 +47,7 @@ class ArithmeticLevel:
     '6*9*8'
     """
 
-    operands: tuple[int, int] = (3, 4)
+    operands: tuple[int, int] = (2, 5)
     numbers: tuple[int, int] = (1, 50)
     operators: str = "+-*"
     brackets: bool = False

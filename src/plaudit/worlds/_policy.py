@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from plaudit.errors import MissingExtra, ModelError
 from plaudit.worlds._sampling import Policy
@@ -44,7 +45,7 @@ def load_policy(source: str | Path = "arithmetic", device: str = "cpu") -> Polic
     except ImportError as error:
         raise MissingExtra(error.name or "transformers", "train") from error
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} cannot be loaded as a model with its tokenizer: {error}") from error

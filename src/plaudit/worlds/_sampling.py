@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from plaudit.worlds._forward import Cache, LlamaWeights
 
-KEEP = 0.85
-"""Share of running rows in the batch below which the ended ones are dropped: dropping copies the cache."""
+KEEP = 0.95
+"""Share of running rows in the batch below which the ended ones are dropped."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +197,8 @@ class _Decoding:
             if count == 0 or t + 1 == self.limit:
                 break
             if count < KEEP * len(alive):
-                rows = running.nonzero()[:, 0]
-                cache.take(rows)
-                alive, token, positions, running = alive[rows], token[rows], positions[rows], running[rows]
+                order = cache.keep(running)
+                alive, token, positions, running = alive[order], token[order], positions[order], running[order]
             logits = forward(self.weights, token[:, None], positions[:, None], cache)
             positions = positions + 1
         widest = int(self.lengths.max())
@@ -222,13 +221,12 @@ class _Decoding:
         padded = torch.zeros((len(self.prompts), longest), dtype=torch.long)
         for k, tokens in enumerate(self.prompts):
             padded[k, longest - len(tokens) :] = torch.tensor(tokens)
-        cache = Cache(self.weights, lengths, longest, longest + self.limit)
+        cache = Cache(self.weights, lengths, longest + self.limit)
         positions = (torch.arange(longest, device=device)[None] - (longest - lengths)[:, None]).clamp(min=0)
         logits = forward(self.weights, padded.to(device), positions, cache)
         if self.n > 1:
-            rows = torch.arange(len(self.prompts), device=device).repeat_interleave(self.n)
-            cache.take(rows)
-            logits, lengths = logits[rows], lengths[rows]
+            cache.repeat(self.n)
+            logits, lengths = logits.repeat_interleave(self.n, 0), lengths.repeat_interleave(self.n)
         return cache, logits, lengths
 
     def _choose(self, logits: Tensor, alive: Tensor, t: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Probe the cpu lane: throughput beside two bare forked processes, tiny tasks, kill to replacement, warm start.
 
-python benchmarks/_pool_probe.py
+python benchmarks/pool.py
 """
 
 from __future__ import annotations
