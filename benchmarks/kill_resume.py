@@ -82,6 +82,12 @@ class Trial:
         path = self.folder / f"{run}.calls"
         return path.read_text().split() if path.exists() else []
 
+    def settle(self, run: str) -> None:
+        """Wait until nobody calls the reward any more: workers end with their process, but not in the same instant."""
+        calls = -1
+        while calls != (calls := len(self.calls(run))):
+            time.sleep(0.3)
+
     def table(self, run: str) -> list[dict[str, Any]]:
         """The committed rows, without what may differ: the seconds."""
         from plaudit.run import RunFolder
@@ -104,7 +110,7 @@ def demonstrate(trial: Trial, kills: int, chance: random.Random, say: Any) -> di
             time.sleep(0.002)
         process.kill()
         process.wait()
-        time.sleep(0.2)  # workers end with their process
+        trial.settle("killed")
         committed = {row["id"] for row in trial.table("killed")}
         called = trial.calls("killed")
         uncommitted = sum(name not in committed for name in called[before:])

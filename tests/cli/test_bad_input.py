@@ -52,8 +52,8 @@ class TestRows:
         assert [row["id"] for row in plaudit.run("run")] == ["first", "crlf", "nul", "separator", "last"]
         rejected = [json.loads(text) for text in (plaudit.folder / "run" / "rejected.jsonl").read_text().splitlines()]
         assert [(row["path"], row["line"], row["field"]) for row in rejected] == [
-            ("bad.jsonl", 2, None), ("bad.jsonl", 4, "completion"), ("bad.jsonl", 5, "completion"), ("bad.jsonl", 7, "completion"),
-            ("bad.jsonl", 9, None), ("bad.jsonl", 10, None),
+            ("bad.jsonl", 2, None), ("bad.jsonl", 4, "completion"), ("bad.jsonl", 5, "completion"),
+            ("bad.jsonl", 7, "completion"), ("bad.jsonl", 9, None), ("bad.jsonl", 10, None),
         ]  # fmt: skip
         assert all(row["message"] for row in rejected)
 

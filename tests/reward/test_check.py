@@ -1,10 +1,11 @@
 """`check_reward` finds each broken promise, names the sample, and leaves good rewards alone."""
 
+import asyncio
 import gc
 import json
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from plaudit.errors import ContractError
 from plaudit.reward import CheckReport, Finding, reward
 from plaudit.run import VerdictCache
 from plaudit.types import Dense
+from plaudit.verify import Exact
 
 
 @dataclass(frozen=True)
@@ -171,12 +173,42 @@ def test_the_sentence_names_the_sample_the_field_and_what_became_of_it():
     assert "row-0" in check_reward(Broken("abstains for the response"), SAMPLES)["abstention"].sentence
 
 
+def test_rewards_that_are_given_conversations_meet_hostile_conversations():
+    naive = reward(lambda response: float("4" in response[-1]["content"]), range=(0, 1)).named("naive")
+    chat = [Sample("p", [{"role": "assistant", "content": text}]) for text in ("4", "5")]
+    report = check_reward(naive, chat)
+    said = " ".join(finding.sentence for finding in report if finding.check == "fault")
+    assert "no messages" in said
+    assert "no content" in said
+    assert check_reward(Exact(), [replace(s, reference="4") for s in chat]).ok
+
+
 def test_a_hung_inline_reward_is_reported_and_not_suffered():
     start = time.monotonic()
     report = check_reward(Broken("chases its tail"), SAMPLES, seconds=0.3)
     assert time.monotonic() - start < 30
     assert "not judged within 0.3 s" in report["hostile"].sentence
     assert "megabyte" in report["hostile"].sentence
+
+
+@reward(range=(0, 1), lane="cpu")
+def hangs_in_a_worker(response):
+    time.sleep(60 if response == "\x00" else 0)
+    return 0.5
+
+
+@reward(range=(0, 1))
+async def hangs_on_the_network(response):
+    await asyncio.sleep(60 if response == "\x00" else 0)
+    return 0.5
+
+
+@pytest.mark.parametrize("slow", [hangs_in_a_worker, hangs_on_the_network])
+def test_a_reward_that_has_no_time_limit_and_hangs_is_reported_too(slow):
+    start = time.monotonic()
+    report = check_reward(slow, SAMPLES, thorough=False, seconds=0.5)
+    assert time.monotonic() - start < 30
+    assert report["hostile"].sentence == "'NUL': is not judged within 0.5 s"
 
 
 def test_state_may_change_in_update_alone():

@@ -219,6 +219,16 @@ def test_a_change_is_seen_even_when_the_file_keeps_its_size_and_its_time(tmp_pat
     assert Rubric(path).fingerprint != before
 
 
+def test_a_change_to_an_old_file_is_seen_even_when_a_program_restores_its_time(tmp_path):
+    path = tmp_path / "rubric.txt"
+    path.write_bytes(b"aaaa")
+    os.utime(path, (1e9, 1e9))
+    before = Rubric(path).fingerprint
+    path.write_bytes(b"aaab")
+    os.utime(path, (1e9, 1e9))
+    assert Rubric(path).fingerprint != before
+
+
 def test_a_folder_counts_with_the_names_and_bytes_inside_it(tmp_path):
     folder = tmp_path / "model"
     (folder / "sub").mkdir(parents=True)

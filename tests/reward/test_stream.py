@@ -409,6 +409,26 @@ class TestManyAtOnce:
             score_all(reward(counts, range=(0, 1)), rows(100), tmp_path, window=10, in_flight=4)
         assert 4 <= most <= 8
 
+    def test_a_limit_that_a_leaf_sets_itself_holds_for_all_windows_together(self, tmp_path: Path) -> None:
+        now, most = 0, 0
+
+        @dataclass(frozen=True)
+        class Careful(Reward):
+            @property
+            def facts(self) -> Facts:
+                return Facts(range=(0, 1), lane="io", max_in_flight=2)
+
+            async def ascore_one(self, sample: Sample, context: Context) -> Verdict:
+                nonlocal now, most
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(0.002)
+                now -= 1
+                return Verdict(1.0)
+
+        score_all(Careful(), rows(60), tmp_path, window=10)
+        assert most == 2
+
     @pytest.mark.parametrize("in_flight", [1, 3])
     def test_reading_stays_at_most_the_windows_under_way_ahead_of_what_is_committed(self, tmp_path: Path, in_flight: int) -> None:
         read, ahead = 0, []

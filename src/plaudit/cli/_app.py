@@ -11,6 +11,8 @@ from plaudit import __version__
 from plaudit.cli import _errors
 from plaudit.cli._help import HelpfulCommand, HelpfulGroup
 
+_ORDER = ("list", "show", "score", "rank", "check", "explain", "doctor")
+
 app = typer.Typer(
     name="plaudit",
     cls=HelpfulGroup,
@@ -61,7 +63,8 @@ def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[
 
 def command_line() -> Any:
     """The command line as one callable command."""
-    # Importing a module adds its command; the order here is the order in the help.
+    # Importing a module adds its command.
     from plaudit.cli import _list, _show, _score, _rank, _check, _explain, _doctor  # noqa: F401, I001
 
+    app.registered_commands.sort(key=lambda known: _ORDER.index(str(known.name)))
     return typer.main.get_command(app)

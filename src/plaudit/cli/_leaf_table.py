@@ -77,7 +77,8 @@ def path_weight(reward: Reward, leaf: Leaf) -> float | None:
     """The weight of a leaf in the total while every gate above it is open; None under any other operator, and for a condition.
 
     >>> from plaudit.reward import leaves, reward
-    >>> a, b = (reward(lambda response: 1.0, range=(0, 1)).named(n) for n in "ab")
+    >>> a = reward(lambda response: 1.0, range=(0, 1)).named("a")
+    >>> b = reward(lambda response: 0.5, range=(0, 1)).named("b")
     >>> tree = 0.5 * a.gate(2.0 * b)
     >>> [path_weight(tree, leaf) for leaf in leaves(tree)]
     [None, 1.0]

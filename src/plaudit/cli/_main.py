@@ -11,6 +11,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from plaudit.cli._interrupt import interruptible
+
 FINE, SHORT, USAGE, INTERRUPTED, READER_GONE = 0, 1, 2, 130, 141
 
 
@@ -21,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+        with interruptible():
+            status = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -29,7 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return READER_GONE
     except KeyboardInterrupt:
         # What still runs are threads and workers that end with this process: a second Ctrl-C may end it at once.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if arguments is None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # Where it hit code inside exec(), such as that of a dataclass, `python -m` remembers it as not handled and would end by
+        # the signal. Another exec() makes it forget.
+        exec("")
         return INTERRUPTED
     except OSError as error:  # the last bytes of standard output did not fit
         _forget_output()

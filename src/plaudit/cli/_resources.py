@@ -58,4 +58,6 @@ def show_warnings() -> None:
         warn(str(message))
 
     warnings.simplefilter("once", UserWarning)
+    # Ctrl-C may come between making a coroutine and starting it; there is nothing to mend.
+    warnings.filterwarnings("ignore", r"coroutine .* was never awaited", RuntimeWarning)
     warnings.showwarning = show

@@ -19,6 +19,7 @@ from plaudit.cli._app import command
 from plaudit.cli._console import notices, number, output, plain, print_json, visible
 from plaudit.cli._data import Data, open_data
 from plaudit.cli._errors import in_options, reward_code
+from plaudit.cli._interrupt import check_interrupt
 from plaudit.cli._main import FINE, SHORT
 from plaudit.cli._options import (
     CacheOption,
@@ -85,6 +86,9 @@ def score(
     Parquet files with row, id, value, status, reason, answer and one column for each leaf, RUN/rejected.jsonl the rows that
     cannot be read, RUN/summary.json the figures.
 
+    In the table, mean and std are of a leaf's own values, share is its part of the sum of mean absolute contributions, corr. its
+    correlation with the total, and shut counts the rows where a closed gate left it out.
+
     --json gives {n, scored, abstained, failed, mean, seconds, per_second, run}; unreadable rows count in n and failed,
     per_second leaves start-up out.
 
@@ -129,7 +133,9 @@ def _run(
     last: list[RunProgress] = []
 
     def read(on_reject: OnReject) -> Iterator[Row]:
-        return islice(rows.rows(on_reject), limit)
+        for row in islice(rows.rows(on_reject), limit):
+            check_interrupt()
+            yield row
 
     try:
         with progress_bar(rows.count_lines()) as show, reward_code():
@@ -137,6 +143,7 @@ def _run(
             def note(progress: RunProgress) -> None:
                 last[:] = [progress]
                 show(progress)
+                check_interrupt()
 
             return score_stream(reward, read, folder, window=window, max_failure_rate=max_failures, on_progress=note), None
     except TooManyFailures as error:

@@ -20,6 +20,7 @@ from plaudit.cli._console import bounds, indented, output, print_json, prose, vi
 from plaudit.cli._list import Entry, read_entry
 from plaudit.cli._options import JsonOption
 from plaudit.cli._reward import load_reward
+from plaudit.errors import SpecError
 
 if TYPE_CHECKING:
     from plaudit.reward import Facts
@@ -42,7 +43,10 @@ def show(
     from plaudit import catalog
 
     if name in catalog.names():
-        entry = read_entry(name)
+        try:
+            entry = read_entry(name)
+        except Exception as error:  # the code behind a name may be anybody's
+            raise SpecError(f"{name} does not work: {type(error).__name__}: {error}") from error
         if as_json:
             print_json({**entry.to_json(), **_more(entry)})
         else:

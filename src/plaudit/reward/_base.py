@@ -109,7 +109,7 @@ class Reward(Configured):
 
         return explain(self, sample, context)
 
-    # Algebra: the nodes are in plaudit.reward._algebra.
+    # Algebra: the nodes are in plaudit.reward._operators and _wrappers.
 
     def __add__(self, other: Reward | float) -> Reward:
         from plaudit.reward._algebra import add
@@ -151,7 +151,7 @@ class Reward(Configured):
 
     def __getitem__(self, part: str) -> Reward:
         """The part of that name as a reward of its own, computed in the same pass."""
-        from plaudit.reward._algebra import Part
+        from plaudit.reward._wrappers import Part
 
         return Part(self, part)
 
@@ -160,19 +160,19 @@ class Reward(Configured):
 
     def named(self, name: str) -> Reward:
         """The same reward under another name: how parts, columns and logs call it."""
-        from plaudit.reward._algebra import Named
+        from plaudit.reward._wrappers import Named
 
         return Named(self, name)
 
     def clip(self, low: float | None = None, high: float | None = None) -> Reward:
         """The value limited to [low, high]; None = no limit on that side."""
-        from plaudit.reward._algebra import Clip
+        from plaudit.reward._wrappers import Clip
 
         return Clip(self, low, high)
 
     def gate(self, body: Reward, closed: float = 0.0) -> Reward:
         """`body` where this reward is positive, else `closed`; a closed gate does not run the body."""
-        from plaudit.reward._algebra import Gate
+        from plaudit.reward._wrappers import Gate
 
         return Gate(self, body, closed)
 

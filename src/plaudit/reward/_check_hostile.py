@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from typing import Any
 
-from plaudit.reward._check_inputs import FEW_HOSTILE, HOSTILE, with_response
+from plaudit.reward._check_inputs import FEW_HOSTILE, HOSTILE, HOSTILE_CHATS, with_response
 from plaudit.reward._check_report import Finding
-from plaudit.reward._check_trial import Scoring, Trial, Unscored
+from plaudit.reward._check_trial import Scoring, Trial
 from plaudit.reward._check_verdicts import failure_codes, problems
 from plaudit.reward._groups import Groups
 from plaudit.run import Ending, shared_cpu_pool
 from plaudit.types import ABSTAINED, SCORED, Sample, Verdicts
+
+Response = str | list[dict[str, Any]]
 
 OWN_FAULT = frozenset(
     {"reward_error", "invalid_value", "out_of_range", "no_bottom", "reference_missing", "reference_unreadable", "column_missing"}
@@ -32,24 +38,30 @@ class _Answer:
 
 def hostile_findings(trial: Trial) -> Iterator[Finding]:
     """Send every hostile response in place of a sample's own, and look at what comes back."""
-    names = list(HOSTILE) if trial.thorough else list(FEW_HOSTILE)
-    rows = [row for code in (SCORED, ABSTAINED) if (row := _first(trial, code)) is not None]
-    tried = [(name, row) for row in rows for name in names]
-    batches = [_batch(trial, row, HOSTILE[name]) for name, row in tried]
-    for (name, row), (batch, place), answer in zip(tried, batches, _answers(trial, [b for b, _ in batches]), strict=True):
+    texts = HOSTILE if trial.thorough else {name: HOSTILE[name] for name in FEW_HOSTILE}
+    tried: list[tuple[str, int, Response]] = []
+    for code in (SCORED, ABSTAINED):
+        for chat in (False, True):
+            row = _first(trial, code, chat)
+            if row is not None:
+                tried += [(name, row, text) for name, text in texts.items()]
+                tried += [(name, row, turns) for name, turns in HOSTILE_CHATS.items() if chat]
+    batches = [_batch(trial, row, response) for _, row, response in tried]
+    for (name, row, _), (batch, place), answer in zip(tried, batches, _answers(trial, [b for b, _ in batches]), strict=True):
         yield from _judged(trial, name, row, batch, place, answer)
-    if not rows:
+    if not tried:
         yield Finding("hostile", "skipped", "no sample was scored: a hostile response has nothing to be compared with")
     else:
-        yield Finding("hostile", "ok", f"{len(names)} hostile responses were judged, each within {trial.seconds:g} s")
+        yield Finding("hostile", "ok", f"{len(tried)} hostile responses were judged, each within {trial.seconds:g} s")
         yield Finding("fault", "ok", "no hostile response made a verdict FAILED by its own fault")
 
 
-def _first(trial: Trial, code: int) -> int | None:
-    return next((i for i in range(len(trial.samples)) if trial.base.codes[i] == code), None)
+def _first(trial: Trial, code: int, chat: bool) -> int | None:
+    of = (i for i, s in enumerate(trial.samples) if trial.base.codes[i] == code and isinstance(s.response, str) != chat)
+    return next(of, None)
 
 
-def _batch(trial: Trial, row: int, response: str) -> tuple[list[Sample], int]:
+def _batch(trial: Trial, row: int, response: Response) -> tuple[list[Sample], int]:
     """The samples that must be scored together with the changed one, and its place among them."""
     samples = list(trial.samples)
     samples[row] = with_response(samples[row], response)
@@ -65,9 +77,8 @@ def _judged(trial: Trial, name: str, row: int, batch: list[Sample], place: int, 
         yield Finding("hostile", "failed", f"{name!r}: {answer.fault}")
         return
     verdicts = answer.verdicts
-    limit = max(trial.seconds, 2 * (trial.facts.timeout or 0.0))
-    if answer.seconds > limit:
-        yield Finding("hostile", "failed", f"{name!r}: took {answer.seconds:.1f} s, more than {limit:g}")
+    if answer.seconds > _limit(trial) + 1:
+        yield Finding("hostile", "failed", f"{name!r}: took {answer.seconds:.1f} s, more than {_limit(trial):g}")
     for check, _, sentence in problems(verdicts, batch, trial.facts):
         yield Finding(check, "failed", f"hostile response {name!r}: {sentence}")
     abstained = int(verdicts.codes[place]) == ABSTAINED
@@ -99,14 +110,32 @@ def _answers(trial: Trial, batches: list[list[Sample]]) -> Iterator[_Answer]:
                 else:
                     yield _Answer(None, outcome.seconds, _FAULTS[outcome.ending].format(limit=limit, detail=outcome.detail))
             return
+    limit = _limit(trial)
     for batch in batches:
         before = time.perf_counter()
         try:
-            verdicts = trial.score(batch)
-        except Unscored as error:
-            yield _Answer(None, time.perf_counter() - before, str(error))
+            verdicts = _scored_within(trial, batch, limit)
+        except TimeoutError:
+            yield _Answer(None, time.perf_counter() - before, _FAULTS[Ending.OVERRAN].format(limit=limit))
+        except Exception as error:
+            yield _Answer(None, time.perf_counter() - before, f"raises {type(error).__name__}: {error}")
         else:
             yield _Answer(verdicts, time.perf_counter() - before)
+
+
+def _limit(trial: Trial) -> float:
+    return max(trial.seconds, 2 * (trial.facts.timeout or 0.0))
+
+
+def _scored_within(trial: Trial, batch: list[Sample], limit: float) -> Verdicts:
+    """Score on the lanes, which are cancelled after `limit` seconds. Raises TimeoutError, and what the reward raises."""
+
+    async def waiting() -> Verdicts:
+        return await asyncio.wait_for(trial.reward.ascore(batch, trial.context), limit)
+
+    # In a thread, since the caller may be inside an event loop; with its settings, which are a context variable.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, asyncio.run, waiting()).result()
 
 
 _FAULTS = {

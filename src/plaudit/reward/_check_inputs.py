@@ -73,16 +73,28 @@ HOSTILE: dict[str, str] = {
 }
 """Responses that a policy may send, by name; 1 MB is the largest."""
 
+HOSTILE_CHATS: dict[str, list[dict[str, Any]]] = {
+    "no messages": [],
+    "no content": [{"role": "assistant", "content": None}],
+    "no assistant": [{"role": "user", "content": "4"}, {"role": "tool", "content": "4"}],
+    "a tool call and no words": [
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{"}}]}
+    ],
+    "reasoning alone": [{"role": "assistant", "reasoning_content": "4", "content": ""}],
+    "parts": [
+        {"role": "assistant", "content": [{"type": "text", "text": "4"}, {"type": "image_url", "image_url": {"url": "x"}}]}
+    ],
+    "a thousand turns": [{"role": role, "content": "4"} for _ in range(500) for role in ("assistant", "user")],
+}
+"""Conversations that a policy may come back with, by name, for rewards that are given conversations."""
+
 FEW_HOSTILE = ("empty", "NUL", "lone surrogate", "unclosed thought", "plea for a score", "a megabyte of words")
 
 
-def with_response(sample: Sample, response: str) -> Sample:
-    """The sample with another response; what belonged to the old one (tokens, log-probabilities) is cut or stretched along.
-
-    A conversation keeps all its turns but the last assistant message, which is replaced.
-    """
+def with_response(sample: Sample, response: str | list[dict[str, Any]]) -> Sample:
+    """The sample with another response; in a conversation, a text takes the place of the last assistant message."""
     answer: Any = response
-    if not isinstance(sample.response, str):
+    if isinstance(response, str) and not isinstance(sample.response, str):
         turns = list(sample.response)
         last = max((k for k, turn in enumerate(turns) if turn.get("role") == "assistant"), default=None)
         message = {"role": "assistant", "content": response}

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.errors import ContractError
-from plaudit.reward._algebra import Named
 from plaudit.reward._base import Combinator, Mask, Reward
 from plaudit.reward._groups import Groups
 from plaudit.reward._leaf import LeafTable
 from plaudit.reward._stamp import stamp_of
+from plaudit.reward._wrappers import Named
 from plaudit.run import any_completed, settings
 from plaudit.types import Context, Sample, Verdicts
 

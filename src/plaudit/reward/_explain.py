@@ -94,7 +94,7 @@ def explain(
 
 
 def _node(reward: Reward, name: str, verdict: Verdict, weight: float | None, share: float | None) -> Explanation:
-    from plaudit.reward._algebra import Named
+    from plaudit.reward._wrappers import Named
 
     while isinstance(reward, Named):
         reward = reward.reward

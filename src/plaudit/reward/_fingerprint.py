@@ -27,7 +27,7 @@ import numpy as np
 from plaudit.errors import SpecError
 
 _RACY_SECONDS = 2.0
-_DIGESTS: dict[str, tuple[tuple[int, int, int], str]] = {}
+_DIGESTS: dict[str, tuple[tuple[int, ...], str]] = {}
 
 
 def digest(data: bytes) -> str:
@@ -38,8 +38,9 @@ def digest(data: bytes) -> str:
 def file_digest(path: Path) -> str:
     """Digest of a file's bytes, or of a folder's relative names and their bytes.
 
-    A digest is remembered while size, time and inode stay the same, unless the file was written so recently that a further
-    write could hide within the clock's grain. Raises SpecError when the path cannot be read.
+    A digest is remembered while size, times and inode stay the same, unless the file was written so recently that a further
+    write could hide within the clock's grain. The time of the last change of status counts too: unlike the time of the last
+    write, no program can set it back. Raises SpecError when the path cannot be read.
     """
     try:
         if path.is_dir():
@@ -47,14 +48,14 @@ def file_digest(path: Path) -> str:
             return digest(json.dumps([[p.relative_to(path).as_posix(), file_digest(p)] for p in files]).encode())
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
-            state = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+            state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
             known = _DIGESTS.get(str(path))
             if known is not None and known[0] == state:
                 return known[1]
             found = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise SpecError(f"cannot fingerprint {path}: {error.strerror or error}") from error
-    if time.time() - stat.st_mtime > _RACY_SECONDS:
+    if time.time() - max(stat.st_mtime, stat.st_ctime) > _RACY_SECONDS:
         _DIGESTS[str(path)] = (state, found)
     return found
 

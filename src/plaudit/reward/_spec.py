@@ -20,7 +20,7 @@ import yaml
 
 from plaudit import catalog
 from plaudit.errors import ContractError, SpecError
-from plaudit.reward import _algebra
+from plaudit.reward import _operators, _wrappers
 from plaudit.reward._base import Reward
 from plaudit.reward._comparator import Comparator
 from plaudit.reward._configured import Configured, fields_of, snake_case
@@ -30,7 +30,8 @@ from plaudit.reward._function import Function, make_function
 NODES: Mapping[str, type[Reward]] = {
     snake_case(cls.__name__): cls
     for cls in (
-        _algebra.Sum, _algebra.Product, _algebra.Minimum, _algebra.Lexicographic, _algebra.Clip, _algebra.Gate, _algebra.Part,
+        _operators.Sum, _operators.Product, _operators.Minimum, _operators.Lexicographic,
+        _wrappers.Clip, _wrappers.Gate, _wrappers.Part,
     )
 }  # fmt: skip
 """The operators of the algebra by spec name."""
@@ -44,7 +45,7 @@ def to_spec(thing: Configured) -> dict[str, Any]:
 
     Raises SpecError when a field holds something that YAML cannot say, naming the field.
     """
-    if isinstance(thing, _algebra.Named):
+    if isinstance(thing, _wrappers.Named):
         return {**to_spec(thing.reward), "name": thing.label}
     if isinstance(thing, Function):
         path, decorated = _function_path(thing), _decorated(thing)
@@ -133,7 +134,7 @@ def _decorated(thing: Function) -> Function | None:
     """The reward that stands in the module under the function's name; None when a plain function does."""
     module = sys.modules.get(getattr(thing.function, "__module__", None) or "")
     found = getattr(module, getattr(thing.function, "__qualname__", ""), None)
-    found = found.reward if isinstance(found, _algebra.Named) else found
+    found = found.reward if isinstance(found, _wrappers.Named) else found
     return found if isinstance(found, Function) else None
 
 

@@ -79,6 +79,9 @@ def default_in_flight(reward: Reward) -> int:
     facts = reward.facts
     if facts.stateful or facts.scope == "batch":
         return 1
+    # A limit that a leaf sets itself holds for each window: only one at a time keeps it.
+    if any(leaf.reward.facts.max_in_flight is not None for leaf in leaves(reward)):
+        return 1
     return max(_IN_FLIGHT[lane] for lane in lanes_of(reward))
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from plaudit import catalog
-from plaudit.reward._algebra import Named, Part, same_reward
 from plaudit.reward._base import Combinator, Reward
 from plaudit.reward._configured import snake_case
+from plaudit.reward._operands import same_reward
+from plaudit.reward._wrappers import Named, Part
 from plaudit.types import Verdicts, concatenate
 
 

@@ -18,7 +18,11 @@ LONG_PROMPT = 64
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer's matrices; those that read the same input are joined into one."""
+    """One layer's matrices; those that read the same input are joined into one.
+
+    The rows of a query's and a key's head are reordered, the two numbers of each rotated pair side by side: a rotation is then
+    one complex product, and scores do not depend on the order. The scores' scale is in the queries.
+    """
 
     attention_norm: Tensor
     query_key_value: Tensor
@@ -35,15 +39,14 @@ class LlamaWeights:
     Fields:
         heads, key_value_heads, head_size: of the attention.
         epsilon: of the norms.
-        cosine, sine: (context, head_size) of the rotary positions.
+        rotations: (context, head_size / 2) complex, of the rotary positions.
     """
 
     embedding: Tensor
     layers: tuple[_Layer, ...]
     norm: Tensor
     head: Tensor
-    cosine: Tensor
-    sine: Tensor
+    rotations: Tensor
     heads: int
     key_value_heads: int
     head_size: int
@@ -52,7 +55,7 @@ class LlamaWeights:
     @property
     def context(self) -> int:
         """Tokens of the longest text."""
-        return int(self.cosine.shape[0])
+        return int(self.rotations.shape[0])
 
     @property
     def device(self) -> torch.device:
@@ -86,15 +89,13 @@ def llama_weights(model: Any) -> LlamaWeights:
     with torch.no_grad():
         body = model.model
         positions = torch.arange(config.max_position_embeddings, device=model.device)[None]
-        cosine, sine = body.rotary_emb(body.embed_tokens.weight, positions)
+        cosine, sine = (part[0, :, : head_size // 2].float() for part in body.rotary_emb(body.embed_tokens.weight, positions))
         return LlamaWeights(
             body.embed_tokens.weight.detach(),
-            tuple(_layer(layer) for layer in body.layers),
+            tuple(_layer(layer, head_size) for layer in body.layers),
             body.norm.weight.detach(),
             model.lm_head.weight.detach(),
-            cosine[0],
-            # The half with the minus sign, so that a rotation is one multiplication with the swapped halves.
-            torch.cat([-sine[0, :, : head_size // 2], sine[0, :, head_size // 2 :]], dim=-1),
+            torch.complex(cosine, sine),
             config.num_attention_heads,
             config.num_key_value_heads,
             head_size,
@@ -102,13 +103,18 @@ def llama_weights(model: Any) -> LlamaWeights:
         )
 
 
-def _layer(layer: Any) -> _Layer:
+def _layer(layer: Any, head_size: int) -> _Layer:
     import torch
 
     attention, mlp = layer.self_attn, layer.mlp
+
+    def paired(matrix: Tensor) -> Tensor:
+        return matrix.view(-1, 2, head_size // 2, matrix.shape[1]).transpose(1, 2).reshape(matrix.shape)
+
+    queries = paired(attention.q_proj.weight) * head_size**-0.5
     return _Layer(
         layer.input_layernorm.weight.detach(),
-        torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]).detach(),
+        torch.cat([queries, paired(attention.k_proj.weight), attention.v_proj.weight]).detach(),
         attention.o_proj.weight.detach(),
         layer.post_attention_layernorm.weight.detach(),
         torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).detach(),
@@ -192,25 +198,33 @@ def forward(weights: LlamaWeights, tokens: Tensor, positions: Tensor, cache: Cac
     Args:
         tokens: (rows, s) token ids. positions: (rows, s); the first token of a row's own text has 0.
     """
+    import torch
     from torch.nn.functional import embedding, linear, rms_norm, silu
 
     r, s = tokens.shape
     h, kv, size = weights.heads, weights.key_value_heads, weights.head_size
     width = (weights.embedding.shape[1],)
     mask = _attention_mask(cache, s)
-    cosine, sine = weights.cosine[positions][:, :, None], weights.sine[positions][:, :, None]
-    x = embedding(tokens, weights.embedding)
+    rotations = weights.rotations[positions.flatten()][:, None]
+    x = embedding(tokens.flatten(), weights.embedding)
     for k, layer in enumerate(weights.layers):
         joined = linear(rms_norm(x, width, layer.attention_norm, weights.epsilon), layer.query_key_value)
-        joined = joined.view(r, s, h + 2 * kv, size)
-        turned = joined[:, :, : h + kv]
-        turned = turned * cosine + turned.roll(size // 2, -1) * sine
-        keys, values = cache.write(k, turned[:, :, h:], joined[:, :, h + kv :])
-        x = x + linear(_attention(turned[:, :, :h], keys, values, mask), layer.output)
+        joined = joined.view(r * s, h + 2 * kv, size)
+        turned = _rotated(joined[:, : h + kv], rotations).view(r, s, h + kv, size)
+        keys, values = cache.write(k, turned[:, :, h:], joined[:, h + kv :].view(r, s, kv, size))
+        x = torch.addmm(x, _attention(turned[:, :, :h], keys, values, mask), layer.output.t())
         gate, up = linear(rms_norm(x, width, layer.mlp_norm, weights.epsilon), layer.gate_up).chunk(2, -1)
-        x = x + linear(silu(gate) * up, layer.down)
+        x = torch.addmm(x, silu(gate) * up, layer.down.t())
     cache.filled += s
-    return linear(rms_norm(x[:, -1], width, weights.norm, weights.epsilon), weights.head)
+    return linear(rms_norm(x.view(r, s, -1)[:, -1], width, weights.norm, weights.epsilon), weights.head)
+
+
+def _rotated(heads: Tensor, rotations: Tensor) -> Tensor:
+    """(m, heads, size) turned by the complex (m, 1, size / 2); worked out in float32."""
+    import torch
+
+    pairs = torch.view_as_complex(heads.float().view(*heads.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * rotations).flatten(-2).to(heads.dtype)
 
 
 def _attention_mask(cache: Cache, s: int) -> Tensor | None:
@@ -231,7 +245,7 @@ def _attention_mask(cache: Cache, s: int) -> Tensor | None:
 
 
 def _attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """(rows, s, heads * size) from queries (rows, s, heads, size) and keys, values (rows, key_value_heads, length, size)."""
+    """(rows * s, heads * size) from queries (rows, s, heads, size) and keys, values (rows, key_value_heads, length, size)."""
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
@@ -239,12 +253,11 @@ def _attention(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | Non
     kv = keys.shape[1]
     queries = queries.transpose(1, 2)
     if s > LONG_PROMPT:
-        seen = scaled_dot_product_attention(queries, keys, values, mask, enable_gqa=h != kv)
-        return seen.transpose(1, 2).reshape(r, s, h * size)
+        seen = scaled_dot_product_attention(queries, keys, values, mask, scale=1.0, enable_gqa=h != kv)
+        return seen.transpose(1, 2).reshape(r * s, h * size)
     # For few new tokens plain batched products are faster on a CPU than the fused kernel, which is made for long ones.
     scores = torch.bmm(queries.reshape(r * kv, h // kv * s, size), keys.flatten(0, 1).transpose(1, 2))
-    scores = scores.view(r, h, s, -1).mul_(size**-0.5)
     if mask is not None:
-        scores += mask
-    seen = torch.bmm(scores.softmax(-1).view(r * kv, h // kv * s, -1), values.flatten(0, 1))
-    return seen.view(r, h, s, size).transpose(1, 2).reshape(r, s, h * size)
+        scores.view(r, h, s, -1).add_(mask)
+    seen = torch.bmm(scores.softmax(-1), values.flatten(0, 1))
+    return seen.view(r, h, s, size).transpose(1, 2).reshape(r * s, h * size)

@@ -27,7 +27,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return (x if wide else x.mT).to(matrices.dtype)
+    result: Tensor = (x if wide else x.mT).to(matrices.dtype)
+    return result
 
 
 class Muon:
