@@ -64,8 +64,10 @@ def load(group: str, name: str) -> Any:
         raise SpecError(f"{name!r} is not in the catalogue {group}{nearest(name, list(points))}")
     try:
         return points[name].load()
-    except (ImportError, AttributeError) as error:
-        raise SpecError(f"{name!r} stands for {points[name].value}, which cannot be imported: {error}") from error
+    except Exception as error:  # the code behind a name may be anybody's
+        raise SpecError(
+            f"{name!r} stands for {points[name].value}, which cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
 def name_of(group: str, cls: type) -> str | None:

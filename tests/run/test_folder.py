@@ -394,7 +394,7 @@ class TestDeath:
     def test_killed_again_and_again_at_random_moments(self, path: Path, how: str) -> None:
         done = subprocess.run([sys.executable, "-c", WRITER, str(path), how, "40"], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
-        assert int(done.stdout) > 100, "the trials must have written something"
+        assert int(done.stdout) > 20, "the trials must have written something"
 
     def test_an_interrupt_inside_append_leaves_the_folder_usable(self, path: Path) -> None:
         with RunFolder.open(path, MANIFEST) as run:

@@ -63,7 +63,7 @@ def test_it_reads_only_what_it_counts():
 
 @given(st.integers(1, 2_000), st.data())
 def test_it_equals_trls_soft_overlong_punishment_to_the_last_bit(maximum, data):
-    rewards = pytest.importorskip("trl.rewards", reason="TRL is not installed: pip install 'plaudit[train]'")
+    rewards = pytest.importorskip("trl.rewards", reason="TRL is not installed: pip install 'plaudit[learn]'")
     cache = data.draw(st.integers(0, maximum))
     lengths = data.draw(st.lists(st.integers(0, 3_000), min_size=1, max_size=8))
     theirs = rewards.get_soft_overlong_punishment(max_completion_len=maximum, soft_punish_cache=cache)([[0] * n for n in lengths])

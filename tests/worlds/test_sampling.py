@@ -8,7 +8,6 @@ transformers = pytest.importorskip("transformers")
 
 from plaudit.errors import ModelError  # noqa: E402
 from plaudit.worlds import Policy, arithmetic_problems, draw, load_policy, sample  # noqa: E402
-from plaudit.worlds._forward import llama_weights  # noqa: E402
 from plaudit.worlds._tokenizer import build_tokenizer  # noqa: E402
 
 PROMPTS = [problem.prompt for problem in arithmetic_problems(48, seed=3, split="evaluation")]
@@ -117,10 +116,10 @@ def test_first_tokens_are_drawn_as_often_as_the_model_says():
 
 def test_whole_completions_are_drawn_as_often_as_the_model_says(policy):
     """The share of samples that equal the greedy completion is its probability: it runs through all steps and row drops."""
-    prompts = PROMPTS[:16]
+    prompts = PROMPTS[:10]
     greedy = policy.sample(prompts, temperature=0.0)
     probability = np.array([np.exp(group[0].logprobs.astype(np.float64).sum()) for group in greedy])
-    n = 128
+    n = 64
     drawn = policy.sample(prompts, n, 1.0, seed=11)
     share = np.array([np.mean([c.text == g[0].text for c in group]) for group, g in zip(drawn, greedy, strict=True)])
     spread = (probability * (1 - probability) / n).sum() ** 0.5
@@ -211,10 +210,3 @@ def test_a_prompt_that_cannot_be_continued_is_refused(policy, prompt, message):
 def test_a_model_that_is_no_plain_llama_is_refused(changes, message):
     with pytest.raises(ModelError, match=message):
         random_llama(**changes).sample(PROMPTS[:1])
-
-
-def test_the_joined_weights_are_the_models_own(policy):
-    weights = llama_weights(policy.model)
-    attention = policy.model.model.layers[0].self_attn
-    assert torch.equal(weights.layers[0].query_key_value[:128], attention.q_proj.weight)
-    assert weights.context == policy.model.config.max_position_embeddings

@@ -11,7 +11,15 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from plaudit.errors import ModelError  # noqa: E402
-from plaudit.worlds import POLICIES, ArithmeticAnswer, arithmetic_problems, load_policy, policy_folder  # noqa: E402
+from plaudit.worlds import (  # noqa: E402  # noqa: E402
+    POLICIES,
+    ArithmeticAnswer,
+    arithmetic_problems,
+    load_policy,
+    measure_policy,
+    policy_folder,
+    train_policy,
+)
 from plaudit.worlds.measure_policy import bootstrap_interval, measure, wilson_interval  # noqa: E402
 from plaudit.worlds.train_policy import Recipe, new_model, save, train  # noqa: E402
 
@@ -84,13 +92,13 @@ def test_a_folder_whose_tokenizer_is_larger_than_its_model_is_refused(tmp_path):
 
 
 def test_training_lowers_the_loss_and_repeats_itself(tmp_path):
-    recipe = Recipe(clean_steps=24, noisy_steps=4, batch=8, level="easy")
+    recipe = Recipe(clean_steps=16, noisy_steps=2, batch=8, level="easy")
     losses, weights = [], []
     for _ in range(2):
         model = new_model(seed=3)
         seen = []
         training = train(model, recipe, seed=3, report=lambda step, steps, loss, seconds, seen=seen: seen.append(loss))
-        assert (training.steps, training.interrupted) == (28, False)
+        assert (training.steps, training.interrupted) == (18, False)
         losses.append(seen)
         weights.append(torch.cat([parameter.detach().flatten() for parameter in model.parameters()]))
     assert np.mean(losses[0][-5:]) < losses[0][0] - 0.3
@@ -107,15 +115,14 @@ def test_an_interrupted_training_keeps_what_it_has():
     assert (training.steps, training.interrupted) == (3, True)
 
 
-def test_the_script_writes_a_folder_that_loads(tmp_path):
-    command = [sys.executable, "-m", "plaudit.worlds.train_policy", "--out", str(tmp_path / "new"), "--threads", "1"]
-    done = subprocess.run(
-        [*command, "--clean-steps", "3", "--noisy-steps", "2", "--batch", "4"], capture_output=True, text=True, check=True
-    )
-    assert "5 steps, loss" in done.stdout
-    assert "step 5 of 5" in done.stderr
-    policy = load_policy(tmp_path / "new")
-    assert len(policy.sample(["1+1=?\n"], 2, max_tokens=5, seed=0)[0]) == 2
+def test_the_script_writes_a_folder_that_loads(tmp_path, capsys):
+    folder = tmp_path / "new"
+    train_policy.main(["--out", str(folder), "--threads", "1", "--clean-steps", "3", "--noisy-steps", "2", "--batch", "4"])
+    printed = capsys.readouterr()
+    assert "5 steps, loss" in printed.out
+    assert "step 5 of 5" in printed.err
+    assert len(load_policy(folder).sample(["1+1=?\n"], 2, max_tokens=5, seed=0)[0]) == 2
+    assert json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
 
 
 def test_trls_grpo_trainer_trains_it(tmp_path):
@@ -148,10 +155,13 @@ def test_trls_grpo_trainer_trains_it(tmp_path):
     assert not torch.equal(before, model.model.layers[0].mlp.down_proj.weight)
 
 
-def test_the_measurement_is_printed_as_json():
-    command = [sys.executable, "-m", "plaudit.worlds.measure_policy", "arithmetic", "--problems", "8", "--answers", "2", "--json"]
-    done = subprocess.run([*command, "--threads", "1"], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["arithmetic"]["problems"] == 8
+def test_the_measurement_is_printed_for_people_and_for_machines(capsys):
+    arguments = ["arithmetic", "--problems", "8", "--answers", "2", "--threads", "1"]
+    measure_policy.main([*arguments, "--json"])
+    found = json.loads(capsys.readouterr().out)["arithmetic"]
+    assert found["problems"] == 8
+    measure_policy.main(arguments)
+    assert f"{found['pass_1']:.3f}" in capsys.readouterr().out
 
 
 def test_intervals_hold_their_share_and_shrink_with_more_data():

@@ -1,6 +1,6 @@
 """Requests a second and processor time per call of `OpenAIModel` at 64 in flight, against httpx alone, in one run.
 
-    python tests/lm/measure_overhead.py [CALLS] [LATENCY]
+    python benchmarks/openai_client.py [CALLS] [LATENCY]
 
 The server runs in a process of its own. `httpx, shared pool` is one AsyncClient for all calls, as its documentation shows it;
 `httpx, 64 clients` lends each call a client of its own, which is what `plaudit.lm` does, without anything else.
@@ -61,7 +61,7 @@ def main() -> None:
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     latency = sys.argv[2] if len(sys.argv) > 2 else "0.05"
     os.environ.pop("OPENAI_API_KEY", None)
-    command = [sys.executable, str(Path(__file__).parents[1] / "servers.py"), "--latency", latency]
+    command = [sys.executable, str(Path(__file__).parents[1] / "tests" / "servers.py"), "--latency", latency]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stdin is not None
