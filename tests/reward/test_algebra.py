@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plaudit import Facts, Reward, Sample, Verdict, lexicographic, minimum
@@ -68,6 +68,7 @@ OPERATORS = [plus, times, minimum]
 
 
 @pytest.mark.parametrize("op", OPERATORS, ids=["sum", "product", "minimum"])
+@settings(deadline=None, max_examples=60)
 @given(st.lists(outcomes, min_size=1, max_size=6))
 def test_sum_product_and_minimum_are_associative_under_every_status(op, outcomes):
     left, right = op(op(A, B), C), op(A, op(B, C))
@@ -79,6 +80,7 @@ def test_sum_product_and_minimum_are_associative_under_every_status(op, outcomes
 
 
 @pytest.mark.parametrize("op", OPERATORS, ids=["sum", "product", "minimum"])
+@settings(deadline=None, max_examples=60)
 @given(st.lists(outcomes, min_size=1, max_size=6))
 def test_sum_product_and_minimum_are_commutative_in_value_and_status(op, outcomes):
     agree(op(A, op(B, C)), op(op(C, B), A), outcomes)

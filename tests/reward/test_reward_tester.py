@@ -32,16 +32,17 @@ def test_a_hack_that_earns_something_is_named():
         RewardTester(lenient, golden=GOLDEN, hacks=HACKS).run()
 
 
-@pytest.mark.parametrize(
-    ("expected", "right"),
-    [
-        (Status.FAILED, True), (Status.SCORED, False), ("reference_missing", True), ("worker_lost", False),
-        (lambda verdict: verdict.explanation is None, True), (lambda verdict: verdict.value == 1, False), (0.0, False),
-    ],
-)  # fmt: skip
-def test_golden_expectations_may_be_statuses_reasons_and_conditions(expected, right):
-    tester = RewardTester(Exact(), golden=[*GOLDEN, (Sample("2+2", "4"), expected)])
-    assert ("golden" in failed(tester)) == (not right)
+def test_golden_expectations_may_be_statuses_reasons_and_conditions():
+    sample = Sample("2+2", "4")  # has no reference: FAILED reference_missing
+    right = [Status.FAILED, "reference_missing", lambda verdict: verdict.value is None]
+    wrong = [Status.SCORED, "worker_lost", lambda verdict: verdict.value == 1, 0.0]
+    assert RewardTester(Exact(), golden=[*GOLDEN, *((sample, said) for said in right)]).run().ok
+    report = RewardTester(Exact(), golden=[*GOLDEN, *((sample, said) for said in wrong)]).report()
+    sentences = [finding.sentence for finding in report.failed]
+    assert [f"golden {k + 2} " in said for k, said in enumerate(sentences)] == [True] * 4
+    for said, expected in zip(sentences, ("SCORED", "reason 'worker_lost'", "<lambda> to hold", "expected 0"), strict=True):
+        assert expected in said
+        assert "got FAILED reference_missing" in said
 
 
 def test_hacks_need_a_bottom_to_be_held_to():

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plaudit import Cost, Dense, Status, Verdict, Verdicts
@@ -58,6 +58,7 @@ def same(a, b):
             assert x == y, name
 
 
+@settings(deadline=None, max_examples=40)
 @given(lists)
 def test_columns_of_verdicts_give_the_same_verdicts_back(rows):
     columns = Verdicts.of(rows)
@@ -68,12 +69,14 @@ def test_columns_of_verdicts_give_the_same_verdicts_back(rows):
         same(row, columns[k - len(rows)])
 
 
+@settings(deadline=None, max_examples=40)
 @given(lists)
 def test_verdicts_survive_pickling_in_every_column(rows):
     for before, after in zip(rows, pickle.loads(pickle.dumps(Verdicts.of(rows, stamp="s"))), strict=True):
         same(before, after)
 
 
+@settings(deadline=None, max_examples=40)
 @given(lists, st.data())
 def test_taking_rows_slices_and_masks_picks_what_a_list_would(rows, data):
     columns = Verdicts.of(rows)
@@ -91,6 +94,7 @@ def test_taking_rows_slices_and_masks_picks_what_a_list_would(rows, data):
             same(b, a)
 
 
+@settings(deadline=None, max_examples=40)
 @given(lists, st.integers(0, 5))
 def test_cutting_and_concatenating_is_the_identity(rows, at):
     columns = Verdicts.of(rows, stamp="s")

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plaudit.reward._base import Combinator, Reward
-from plaudit.reward._evaluate import evaluate
 from plaudit.reward._tree import use_name
-from plaudit.run import drive
 from plaudit.types import Context, Sample, Status, Verdict
 
 
@@ -89,7 +87,7 @@ def explain(
     row = next((i for i, other in enumerate(samples) if other is sample), None)
     if row is None:
         raise ValueError("explain: the sample is not one of those in `among`")
-    verdict = drive(evaluate(reward, samples, context))[row]
+    verdict = reward.score(samples, context)[row]
     return _node(reward, reward.name, verdict, None, None)
 
 

@@ -90,6 +90,11 @@ def sample(
 
     Raises ModelError for an empty prompt, a prompt that leaves no room in the context, or a model that is no plain Llama;
     ValueError for n, temperature, max_tokens or rows out of range.
+
+    >>> from plaudit.worlds import load_policy
+    >>> completion = sample(load_policy("arithmetic-strong"), ["7+5=?\\n"], temperature=0.0)[0][0]
+    >>> completion.text, completion.finish, len(completion.tokens)
+    ('7+5=12\\n#### 12', 'stop', 15)
     """
     drawn = draw(policy, prompts, n, temperature, seed, max_tokens, rows)
     kept = [drawn.tokens[k, : drawn.lengths[k]] for k in range(len(drawn.lengths))]
@@ -115,7 +120,13 @@ def draw(
     max_tokens: int | None = None,
     rows: int = 512,
 ) -> Drawn:
-    """The completions of `sample` as arrays: row ``k * n + j`` is completion j of prompt k."""
+    """The completions of `sample` as arrays: row ``k * n + j`` is completion j of prompt k.
+
+    >>> from plaudit.worlds import load_policy
+    >>> drawn = draw(load_policy(), ["7+5=?\\n", "50-9=?\\n"], n=4, seed=0, max_tokens=20)
+    >>> drawn.lengths.shape, drawn.logprobs.shape == drawn.tokens.shape
+    ((8,), True)
+    """
     import torch
 
     from plaudit.worlds._forward import llama_weights
