@@ -42,7 +42,8 @@ def score_windows(
     try:
         while True:
             due = [f for f in flights if f.has_news]
-            while len(flights) < limit and not due and (again or (more and not refused)):
+            # Refused windows keep their places until another one proves the reward: as many are tried as may be under way.
+            while len(flights) + len(refused) < limit and not due and (again or more):
                 rows = again.pop() if again else next(source, None)
                 if rows is None:
                     more = False
