@@ -235,8 +235,26 @@ def test_a_group_relative_value_keeps_group_scope_and_breaks_sample_scope():
     report = check_reward(batch_reward("sample", centred), one_group)
     assert {report["batches"].result, report["scope"].result} == {"failed"}
     assert check_reward(batch_reward("batch", centred), one_group)["scope"].result == "skipped"
-    # As it is written it centres over the whole call: it breaks group scope where there are two groups.
+    # A function of group scope is called once for each group, so the same lines keep it.
     report = check_reward(batch_reward("group", centred), SAMPLES)
+    assert {report["batches"].result, report["scope"].result} == {"ok"}
+
+
+@dataclass(frozen=True)
+class CallMean(Reward):
+    """Says that it looks at its group and looks at the whole call."""
+
+    @property
+    def facts(self):
+        return Facts(range=(-1, 1), reads={"response", "group", "prompt"}, scope="group")
+
+    def score_batch(self, samples, context):
+        sizes = [min(len(s.response), 9) / 9 for s in samples]
+        return [Verdict(size - float(np.mean(sizes))) for size in sizes]
+
+
+def test_a_class_that_looks_beyond_the_group_breaks_group_scope():
+    report = check_reward(CallMean(), SAMPLES)
     assert {report["batches"].result, report["scope"].result} == {"failed"}
 
 

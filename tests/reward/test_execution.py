@@ -456,7 +456,7 @@ def test_a_slow_answer_on_the_io_lane_is_our_failure():
 
     verdicts = slow.score([Sample("p", "fast"), Sample("p", "slow")])
     assert verdicts[0].value == 1.0
-    assert (verdicts[1].status.value, verdicts[1].reason) == ("failed", "deadline_passed")
+    assert (verdicts[1].status.value, verdicts[1].reason) == ("failed", "timed_out")
 
 
 @pytest.mark.parametrize(("kind", "lane", "scope"), [k for k in KINDS if k[2] == "sample"])

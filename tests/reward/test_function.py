@@ -150,7 +150,8 @@ def test_a_group_function_sees_whole_groups():
         ({"lane": "disk"}, "expected one of"),
         ({"range": (1, 0)}, "lo <= hi"),
         ({"range": (float("nan"), 0)}, "lo <= hi"),
-        ({"timeout": -1}, "positive number"),
+        ({"timeout": -1, "lane": "cpu"}, "positive number"),
+        ({"timeout": 1}, "nothing can interrupt"),
     ],
 )
 def test_facts_that_do_not_fit_are_refused(facts, said):

@@ -113,7 +113,7 @@ def first_sentence(text: str | None) -> str:
 
 def _line(entry: Entry) -> Text:
     f = entry.facts
-    line = Text(f"  {entry.name:<22}", style="cyan")
+    line = Text(f"  {entry.name:<27}", style="cyan")
     line.append(f"{bounds(f.range):<12}", style="default")
     line.append(f"{f.scope:<8}{f.lane:<8}", style="default")
     line.append(f"version {f.version}" + (f"   systems {', '.join(map(str, f.systems))}" if f.systems else ""), style="dim")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -53,15 +54,15 @@ def method_of(leaf: Configured, facts: Facts) -> str:
 
 
 async def call_each(
-    leaf: Configured, method: str, facts: Facts, items: Sequence[Any], context: Context, use: Settings
+    leaf: Configured, method: str, facts: Facts, items: Sequence[Any], context: Context, use: Settings, of: int
 ) -> Results[Any]:
-    """One call for each item; raises the common error when there are several items and each raised the same one."""
+    """One call for each item; raises the common error when the items are all `of` the call, several, and each raised it."""
     function = _bound(leaf, method, facts, context)
     results = await run_lane(
         facts.lane, function, items, timeout=facts.timeout, deadline=context.deadline,
         pool=use.workers if facts.lane == "cpu" else None, max_in_flight=facts.max_in_flight or use.max_in_flight,
     )  # fmt: skip
-    if len(items) > 1 and len(results.failures) == len(items):
+    if of > 1 and len(results.failures) == of:
         raise_common(list(results.failures.values()))
     return results
 
@@ -80,6 +81,7 @@ async def call_units(
     a few items from all over them are tried first, so that a broken leaf is not called for each item.
     """
     function = _bound(leaf, method, facts, context)
+    everything = len(items) > 1 and sum(len(unit) for unit in units) == len(items)
     done: list[tuple[Unit, Any, float]] = []
     due = units
     while due:
@@ -89,7 +91,7 @@ async def call_units(
         )  # fmt: skip
         again: list[Unit] = []
         broken = [outcome for outcome in results.failures.values() if outcome.ending is Ending.RAISED]
-        if due is units and len(broken) == len(due) and len(pieces := _pieces(due, split)) > 1:
+        if everything and due is units and len(broken) == len(due) and len(pieces := _pieces(due, split)) > 1:
             probes = await run_lane(
                 facts.lane, function, [[items[i] for i in piece] for piece in pieces], timeout=facts.timeout,
                 deadline=context.deadline, pool=use.workers if facts.lane == "cpu" else None,
@@ -107,7 +109,7 @@ async def call_units(
                 result = outcome if outcome is not None else _checked(leaf, method, results.values[k], len(unit))
                 done.append((unit, result, results.seconds[k] / max(len(unit), 1)))
         due = again
-    if sum(len(unit) for unit, _, _ in done) > 1 and all(isinstance(result, Outcome) for _, result, _ in done):
+    if everything and all(isinstance(result, Outcome) for _, result, _ in done):
         raise_common([result for _, result, _ in done])
     return done
 
@@ -115,7 +117,8 @@ async def call_units(
 def _pieces(units: Sequence[Unit], split: Callable[[Unit], list[Unit]], most: int = 8) -> list[Unit]:
     """At most `most` of the smallest units that `split` leads to, from all over the given ones."""
     smallest = [p for unit in units for p in ([[i] for i in unit] if split is halves else split(unit) or [unit])]
-    return smallest[:: max(len(smallest) // most, 1)][:most]
+    # By chance, not evenly: rows often come in groups of equal size, of which every first one may be bad.
+    return random.Random(0).sample(smallest, min(most, len(smallest)))
 
 
 _WORTH_SPLITTING = (Ending.RAISED, Ending.OVERRAN, Ending.OUT_OF_MEMORY, Ending.LOST)
@@ -193,7 +196,7 @@ def failure(outcome: Outcome, facts: Facts, alone: bool) -> tuple[float | None, 
     if outcome.ending is Ending.OUT_OF_MEMORY:
         return None, "worker_lost", said or "out of memory"
     reason = {
-        Ending.OVERRAN: "deadline_passed",
+        Ending.OVERRAN: "timed_out",
         Ending.CANCELLED: "deadline_passed",
         Ending.STARVED: "worker_starved",
     }.get(outcome.ending, "worker_lost")

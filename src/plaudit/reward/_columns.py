@@ -35,7 +35,11 @@ def combined(
         codes = np.where(scored, SCORED, ABSTAINED).astype(np.int8)
         reasons: list[str | None] = [None] * n
         if not scored.all():
-            reasons = [None if ok else "all_abstained" for ok in scored.tolist()]
+            parts = list(operands.values())
+            reasons = [
+                None if ok else "not_run" if all(part.reason[i] == "not_run" for part in parts) else "all_abstained"
+                for i, ok in enumerate(scored.tolist())
+            ]
         for name, part in reversed(list(operands.items())):
             lost = np.flatnonzero(part.codes == FAILED)
             if lost.size and not drop_failures:

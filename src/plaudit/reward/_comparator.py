@@ -85,7 +85,7 @@ async def _compare(comparator: Comparator, pairs: Sequence[SamplePair], context:
             found[i] = Preference(None, Status.FAILED, "rollout_failed")
     rows = [i for i, p in enumerate(found) if p is None]
     if rows and method.endswith("_one"):
-        results = await call_each(comparator, method, facts, [pairs[i] for i in rows], context, use)
+        results = await call_each(comparator, method, facts, [pairs[i] for i in rows], context, use, len(pairs))
         for k, i in enumerate(rows):
             outcome = results.failures.get(k)
             found[i] = _priced(

@@ -62,7 +62,7 @@ class Configured(ABC):
         """JSON that pins the numbers this object gives."""
         cls = type(self)
         # Outside the catalogue nobody promises to change the version when the code changes: the source counts as well.
-        use = _registered_name(cls) or (canonical.of(cls) if _is_own(cls.__module__) else cls.__qualname__)
+        use = _registered_name(cls) or (canonical.of(cls) if _is_own(cls.__module__) else f"{cls.__module__}:{cls.__qualname__}")
         return {"use": use, "version": self.facts.version, "fields": canonical.of(dict(self.identity()))}
 
     def _pinned(self) -> tuple[str, tuple[str, ...]]:
@@ -116,7 +116,11 @@ def fields_of(thing: Configured) -> tuple[dataclasses.Field[Any], ...]:
         raise ContractError(
             f"{type(thing).__qualname__}: decorate it with @dataclass(frozen=True); its fields are its configuration"
         )
-    return dataclasses.fields(thing)  # type: ignore[arg-type]
+    fields = dataclasses.fields(thing)  # type: ignore[arg-type]
+    taken = [f.name for f in fields if f.name in ("use", "name")]
+    if taken:
+        raise ContractError(f"{type(thing).__qualname__}: a field cannot be called {taken[0]!r}, which a spec keeps for itself")
+    return fields
 
 
 def snake_case(name: str) -> str:

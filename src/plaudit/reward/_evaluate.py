@@ -17,7 +17,7 @@ from plaudit.reward._leaf import LeafTable
 from plaudit.reward._stamp import stamp_of
 from plaudit.reward._wrappers import Named
 from plaudit.run import any_completed, settings
-from plaudit.types import Context, Sample, Verdicts
+from plaudit.types import FAILED, Context, Sample, Verdicts
 
 _PLAIN_CONTEXT = Context()
 
@@ -40,6 +40,8 @@ async def evaluate(reward: Reward, samples: Sequence[Sample], context: Context |
         lost = [i for i, sample in enumerate(evaluation.samples) if sample.finish == "error"]
         if lost:
             verdicts.reason = [*verdicts.reason]
+            verdicts.codes, verdicts.values = verdicts.codes.copy(), verdicts.values.copy()
+            verdicts.codes[lost], verdicts.values[lost] = FAILED, np.nan
             for i in lost:
                 verdicts.reason[i] = "rollout_failed"
     verdicts.stamp = stamp_of(reward)
@@ -63,6 +65,8 @@ class Evaluation:
     """One call of `score`: the samples, and a table for each distinct leaf."""
 
     def __init__(self, samples: Sequence[Sample], context: Context) -> None:
+        if isinstance(samples, Sample):
+            raise ContractError("score() takes a list of samples, not one: write [sample], or use .one(prompt, response)")
         self.samples = list(samples)
         for i, sample in enumerate(self.samples):
             if type(sample) is not Sample and not isinstance(sample, Sample):

@@ -17,7 +17,7 @@ import sys
 import textwrap
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
@@ -116,7 +116,9 @@ class Canonical:
             return {"method": [self.of(value.__func__), self.of(value.__self__)]}
         if isinstance(value, types.FunctionType):
             return {"function": self._function(value)}
-        if isinstance(value, (types.BuiltinFunctionType, types.ModuleType)):
+        if isinstance(value, types.BuiltinFunctionType) and _is_bound(value):
+            return {"method": [value.__qualname__, self.of(value.__self__)]}
+        if isinstance(value, (types.BuiltinFunctionType, types.ModuleType, np.ufunc)):
             return {"name": getattr(value, "__qualname__", None) or value.__name__}
         if isinstance(value, type):
             return {"class": self._class(value) if _is_own(value.__module__) else [value.__module__, value.__qualname__]}
@@ -134,13 +136,14 @@ class Canonical:
             return {"model": value.version}
         if dataclasses.is_dataclass(value):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not is_address(f)}
-            return {"dataclass": [type(value).__qualname__, self.of(fields)]}
+            return {"dataclass": [self.of(type(value)), self.of(fields)]}
         self.unversioned.append(f"an object of {type(value).__module__}.{type(value).__qualname__}")
         return {"object": type(value).__qualname__}
 
     def _function(self, function: types.FunctionType) -> Any:
         # A lambda's source is its whole line, which it may share with another lambda: its code tells them apart.
-        source = _code(function.__code__) if function.__name__ == "<lambda>" else _source(function)
+        # The code's own source, not that of what it wraps, which inspect would look through to.
+        source = _code(function.__code__) if function.__code__.co_name == "<lambda>" else _source(function.__code__)
         return [source if source is not None else _code(function.__code__), *self._surroundings(function)]
 
     def _surroundings(self, function: types.FunctionType) -> list[Any]:
@@ -167,7 +170,10 @@ class Canonical:
             if _is_own(base.__module__):
                 functions = _functions_of(base)
                 source = _class_source(base) or {name: _code(f.__code__) for name, f in functions.items()}
-                rows.append([base.__qualname__, source, {name: self._surroundings(f) for name, f in functions.items()}])
+                used = {
+                    n: self._function(f) if hasattr(f, "__wrapped__") else self._surroundings(f) for n, f in functions.items()
+                }
+                rows.append([base.__qualname__, source, used])
         return rows
 
 
@@ -218,7 +224,7 @@ def _constant(value: Any) -> str:
     return repr(value)
 
 
-def _source(thing: Callable[..., Any] | type) -> str | None:
+def _source(thing: types.CodeType | type) -> str | None:
     try:
         return textwrap.dedent(inspect.getsource(thing))
     except (OSError, TypeError):
@@ -268,4 +274,11 @@ def _is_own_value(value: Any) -> bool:
         return _is_own_value(value.__wrapped__)
     if isinstance(value, (types.FunctionType, type)):
         return _is_own(value.__module__)
-    return not callable(value) or _is_own(type(value).__module__)
+    if isinstance(value, types.BuiltinFunctionType):
+        return _is_bound(value)
+    return not isinstance(value, np.ufunc)
+
+
+def _is_bound(function: types.BuiltinFunctionType) -> bool:
+    """Whether a built-in function belongs to an object, as ``re.compile("x").match`` does, whose contents count."""
+    return not isinstance(function.__self__, (types.ModuleType, type, types.NoneType))

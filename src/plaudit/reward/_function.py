@@ -18,11 +18,13 @@ from plaudit.errors import ContractError, SpecError
 from plaudit.reward._base import Reward
 from plaudit.reward._call import WrongCountError
 from plaudit.reward._facts import SAMPLE_FIELDS, Facts, Lane, Range, Scope
+from plaudit.reward._groups import Groups, group_index
 from plaudit.types import Context, Sample, Verdict, Verdicts
 
 Style = Literal["plaudit", "trl", "verl", "openrlhf"]
 
 _PLAIN = frozenset({"prompt", "response", "reference"})
+_REFERENCE_COLUMNS = frozenset({"answer", "solution", "ground_truth"})
 _PLURAL = {"prompts": "prompt", "responses": "response", "references": "reference"}
 
 _R = TypeVar("_R")
@@ -34,7 +36,8 @@ class Function(Reward):
 
     The function is called by keyword with those of prompt, response, reference, the other Sample fields, ``context`` and
     the columns of `Sample.meta` that its signature names; ``**columns`` receives every column. None means ABSTAINED, a
-    `Verdict` is taken as it is. With `batch`, it is called once with lists (``prompts, responses, references``).
+    `Verdict` is taken as it is. With `batch`, it is called with lists (``prompts, responses, references``): once, or once for
+    each group where `scope` is ``"group"``. Of a chat, `response` is the messages; `plaudit.text.final_text` reads them.
 
     Fields: `function`; `range` (lo, hi) or None = undeclared; `lane`; `scope`; `batch`; `timeout` seconds (cpu, io);
     `version`; `path` FILE.py:NAME that a spec names it by; `style`, whose calling convention it follows.
@@ -101,6 +104,8 @@ class Function(Reward):
         wanted = {what for _, what, _ in self._wanted}
         names = {what if what in SAMPLE_FIELDS else f"meta.{what}" for what in wanted - {"context"}}
         live = {f"context.{name}" for name in ("step", "seed", "models", "environments")} if "context" in wanted else set()
+        if wanted & _REFERENCE_COLUMNS:
+            names.add("reference")
         return frozenset(names | live | ({"meta"} if self._takes_all else set()))
 
     def _arguments(self, sample: Sample, context: Context) -> dict[str, Any]:
@@ -112,6 +117,8 @@ class Function(Reward):
                 arguments[keyword] = context
             elif what in sample.meta:
                 arguments[keyword] = sample.meta[what]
+            elif what in _REFERENCE_COLUMNS and sample.reference is not None:
+                arguments[keyword] = sample.reference  # a file's column of that name was read as the reference
             elif not has_default:
                 raise _MissingColumnError(what)
         if self._takes_all:
@@ -125,7 +132,8 @@ class Function(Reward):
     def __reduce__(self) -> Any:
         # A decorated function is found under its own name; by value it would drag its module along.
         module, name = getattr(self.function, "__module__", None), getattr(self.function, "__qualname__", "")
-        if module not in (None, "__main__") and getattr(sys.modules.get(module), name, None) is self:
+        found = getattr(sys.modules.get(module or ""), name, None)
+        if module != "__main__" and getattr(found, "reward", found) is self:  # the decorator may have named it
             return _by_name, (module, name)
         return super().__reduce__()
 
@@ -166,12 +174,34 @@ class FunctionBatch(Function):
                 rows.append(self._arguments(sample, context))
             except _MissingColumnError as column:
                 missing[i] = column.verdict(self.name)
-        given = iter(self._many(rows, context) if rows else [])
-        return [missing[i] if i in missing else next(given) for i in range(len(samples))]
+        if self.scope == "sample" or not missing:
+            given = iter(self._calls(rows, samples, context))
+            return [missing[i] if i in missing else next(given) for i in range(len(samples))]
+        # A group, or a batch, that lacks one sample is another group: nobody in it can be judged.
+        index = group_index(samples) if self.scope == "group" else np.zeros(len(samples), dtype=np.intp)
+        broken = {int(index[i]) for i in missing}
+        whole = [i for i in range(len(samples)) if int(index[i]) not in broken]
+        rows = [self._arguments(samples[i], context) for i in whole]
+        verdicts = dict(zip(whole, self._calls(rows, [samples[i] for i in whole], context), strict=True))
+        lost = Verdict.failed("group_incomplete", f"{self.name} takes a column that another sample of the {self.scope} lacks")
+        return [missing.get(i) or verdicts.get(i) or lost for i in range(len(samples))]
+
+    def _calls(self, rows: list[dict[str, Any]], samples: Sequence[Sample], context: Context) -> list[Verdict]:
+        """Verdicts of rows: one call for each group where the scope is the group, else one call."""
+        if not rows:
+            return []
+        if self.scope != "group":
+            return self._many(rows, context)
+        found: dict[int, Verdict] = {}
+        for group in Groups(samples).members:
+            members = group.tolist()
+            found |= zip(members, self._many([rows[i] for i in members], context), strict=True)
+        return [found[i] for i in range(len(rows))]
 
     def _many(self, rows: list[dict[str, Any]], context: Context) -> list[Verdict]:
         keywords = dict.fromkeys(k for row in rows for k in row)
-        lists: dict[str, Any] = {k: [row.get(k) for row in rows] for k in keywords}
+        defaults = {k: p.default for k, p in self._parameters.items()}
+        lists: dict[str, Any] = {k: [row.get(k, defaults.get(k)) for row in rows] for k in keywords}
         if "context" in lists:
             lists["context"] = context
         values = self.function(**lists)
@@ -261,13 +291,18 @@ def make_function(function: Callable[..., Any], **facts: Any) -> Function:
         )
     if lane == "gpu" and not batch:
         raise ContractError("@reward: the gpu lane needs batch=True")
+    if facts.get("timeout") is not None and lane not in ("cpu", "io"):
+        raise ContractError(f"@reward: timeout needs lane='cpu': nothing can interrupt a function on the {lane} lane")
     kind: type[Function] = FunctionAsync if is_async else FunctionBatch if batch else FunctionOne
-    return kind(function, **{**facts, "lane": lane})
+    made = kind(function, **{**facts, "lane": lane})
+    _ = made.facts  # a wrong range or lane is said here, where it was written
+    return made
 
 
 def _by_name(module: str, name: str) -> Any:
     __import__(module)
     found = getattr(sys.modules[module], name, None)
+    found = getattr(found, "reward", found)
     if not isinstance(found, Function):
         raise SpecError(f"{module}.{name} is not a reward any more")
     return found

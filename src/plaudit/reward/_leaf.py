@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -131,7 +131,7 @@ class LeafTable:
     async def _call(self, rows: Rows) -> tuple[Rows, Verdicts]:
         if self.method.endswith("_one"):
             items = [self.samples[i] for i in rows.tolist()]
-            results = await call_each(self.reward, self.method, self.facts, items, self.context, self.settings)
+            results = await call_each(self.reward, self.method, self.facts, items, self.context, self.settings, len(self.samples))
             values: list[Any] = results.values
             for k, outcome in results.failures.items():
                 values[k] = _failed(outcome, self.facts, alone=True)
@@ -221,8 +221,22 @@ def _declared_parts(verdicts: Verdicts, reward: Reward, facts: Facts) -> Verdict
     if unknown:
         raise ContractError(f"{reward.name} gave parts {sorted(unknown)}, facts.parts declares {list(facts.parts)}")
     absent = Verdicts.full(len(verdicts), _NOT_RUN)
-    verdicts.parts = {name: verdicts.parts.get(name, absent) for name in facts.parts}
+    # A part that is missing because the whole FAILED is FAILED too: alone, it must not look as if it did not apply. A response
+    # that overran its limits has no parts, and a part has no bottom of its own to score it at.
+    lost = {i: verdicts.reason[i] or "reward_error" for i in np.flatnonzero(verdicts.codes == FAILED).tolist()}
+    lost |= {i: "no_bottom" for i, code in enumerate(verdicts.reason) if code in ("response_timeout", "response_memory")}
+    verdicts.parts = {name: _lost_with_the_whole(verdicts.parts.get(name, absent), lost) for name in facts.parts}
     return verdicts
+
+
+def _lost_with_the_whole(part: Verdicts, lost: Mapping[int, str]) -> Verdicts:
+    rows = [i for i in lost if part.reason[i] == "not_run"]
+    if not rows:
+        return part
+    part = part.take(slice(None))
+    part.reason = [lost[i] if i in lost and code == "not_run" else code for i, code in enumerate(part.reason)]
+    part.codes[rows] = FAILED
+    return part
 
 
 def _in_range(verdicts: Verdicts, facts: Facts) -> Verdicts:

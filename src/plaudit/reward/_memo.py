@@ -92,7 +92,14 @@ class Memo:
     def keep(self, rows: NDArray[np.intp], verdicts: Verdicts) -> None:
         """Keep what has a value or abstains; a failure may not last."""
         good = [k for k in range(len(rows)) if verdicts.codes[k] != FAILED]
-        pairs = [(key, encode(verdicts[k])) for k in good if (key := self._key(int(rows[k]))) is not None]
+        pairs: list[tuple[bytes, bytes]] = []
+        for k in good:
+            key = self._key(int(rows[k]))
+            try:
+                if key is not None:
+                    pairs.append((key, encode(verdicts[k])))
+            except (TypeError, ValueError):
+                continue  # details that are no JSON: the verdict stands, it is only not kept
         if pairs:
             self._cache.put_many(pairs)
 
@@ -123,12 +130,22 @@ class Memo:
             elif type(value) is str:
                 data = b"s" + value.encode("utf-8", "surrogatepass")
             else:
-                canonical = Canonical()
-                data = b"j" + json.dumps(canonical.of(value), sort_keys=True).encode()
-                if canonical.unversioned or canonical.touches_files:
+                strict = _as_data(value)
+                if strict is None:
                     return None
+                data = strict
             found.update(b"%d:" % len(data) + data)
         return found.digest()
+
+
+def _as_data(value: Any) -> bytes | None:
+    """Bytes that tell values of data apart, 1 from 1.0 and the order of keys too; None for an object that cannot be pinned."""
+    try:
+        return b"j" + json.dumps(dict(value) if isinstance(value, Mapping) else value).encode()
+    except (TypeError, ValueError, RecursionError):  # arrays and other objects
+        canonical = Canonical()
+        data = b"c" + json.dumps(canonical.of(value), sort_keys=True).encode()
+        return None if canonical.unversioned or canonical.touches_files else data
 
 
 def encode(verdict: Verdict) -> bytes:

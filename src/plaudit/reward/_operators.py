@@ -39,6 +39,9 @@ class Sum(Combinator):
 
     def __post_init__(self) -> None:
         _freeze_parts(self)
+        object.__setattr__(self, "bias", float(self.bias))
+        if not isfinite(self.bias):
+            raise ContractError(f"sum: the constant is {self.bias}: expected a finite number")
         unknown = set(self.weights) - set(self.parts)
         if unknown:
             raise ContractError(f"sum: weights name {sorted(unknown)}, parts are {list(self.parts)}")

@@ -13,9 +13,11 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from plaudit import catalog
@@ -36,6 +38,7 @@ NODES: Mapping[str, type[Reward]] = {
 }  # fmt: skip
 """The operators of the algebra by spec name."""
 
+_FILE_MODULE = "plaudit_file_"
 _MOST_NODES = 100_000
 _DEEPEST = 100
 
@@ -63,7 +66,9 @@ def to_spec(thing: Configured) -> dict[str, Any]:
             raise SpecError(
                 f"{cls.__qualname__} has no address: put the class at the top of a module, or in a package's entry points"
             )
-        use = f"{cls.__module__}:{cls.__qualname__}"
+        # A class of a file that a spec or a command named is found by that file.
+        file = sys.modules[cls.__module__].__file__ if cls.__module__.startswith(_FILE_MODULE) else None
+        use = f"{file or cls.__module__}:{cls.__qualname__}"
     return {"use": use, **_changed_fields(thing)}
 
 
@@ -102,8 +107,14 @@ def _same(value: Any, default: Any) -> bool:
 
 
 def _plain(value: Any, where: str) -> Any:
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if value is None or type(value) in (str, bool, int, float):
         return value
+    if isinstance(value, Enum):
+        return _plain(value.value, where)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (str, int, float)):  # subclasses, which YAML does not know
+        return next(kind(value) for kind in (str, int, float) if isinstance(value, kind))
     if isinstance(value, Configured):
         return to_spec(value)
     if isinstance(value, Path):
@@ -201,7 +212,7 @@ class _Builder:
         elif use == "function":
             built = _load_function(row, where, folder)
         else:
-            built = self._instance(_class_of(use, where), use, row, where, folder)
+            built = self._instance(_class_of(use, where, folder), use, row, where, folder)
         if label is not None:
             if not isinstance(built, Reward):
                 raise SpecError(f"{where}.name: only rewards take a name, {use} is none")
@@ -256,13 +267,13 @@ def _described(build: Callable[[], Any], where: str) -> Any:
         raise SpecError(f"{where}: {error}") from error
 
 
-def _class_of(use: str, where: str) -> type[Configured]:
+def _class_of(use: str, where: str, folder: Path) -> type[Configured]:
     if use in NODES:
         return NODES[use]
     if ":" in use:
-        module, _, name = use.partition(":")
+        module, _, name = use.rpartition(":")
         try:
-            found: Any = importlib.import_module(module)
+            found: Any = _load_file(folder / module, where) if module.endswith(".py") else importlib.import_module(module)
             for part in name.split("."):
                 found = getattr(found, part)
         except (ImportError, AttributeError, ValueError) as error:
@@ -331,7 +342,7 @@ def _import(module: str, where: str) -> Any:
 
 def _load_file(path: Path, where: str) -> Any:
     # Registered under a name of its own, so that functions of the file can be found again by pickle in this process.
-    name = "plaudit_file_" + re.sub(r"\W", "_", str(path.resolve()))
+    name = _FILE_MODULE + re.sub(r"\W", "_", str(path.resolve()))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise SpecError(f"{where}: there is no Python file {path}")
@@ -349,11 +360,17 @@ class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key that stands twice in one mapping, which YAML would resolve in silence."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[Any] = set()
+        seen: set[str] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (list, dict)):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be text", key_node.start_mark)
+            if isinstance(key, (list, dict, bool)) or key is None:
+                said = (
+                    f"a key must be text: put {key_node.value!r} in quotes"
+                    if isinstance(key_node.value, str)
+                    else "a key must be text"
+                )
+                raise yaml.constructor.ConstructorError(None, None, said, key_node.start_mark)
+            key = str(key)
             if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
             seen.add(key)

@@ -23,7 +23,7 @@ from plaudit.types import Context, Sample, Verdicts
 
 Read = Callable[[OnReject], Iterable[Row]]
 
-_WINDOWS = {"inline": (256, 4096), "cpu": (128, 1024), "io": (64, 64), "gpu": (128, 1024)}
+_WINDOWS = {"inline": (32, 4096), "cpu": (16, 1024), "io": (64, 64), "gpu": (32, 1024)}
 """Rows of the first window and of the largest one, by lane."""
 _SECONDS = 2.0  # that a window should take
 _HEAVY = 32 << 20  # characters of text after which a window is full

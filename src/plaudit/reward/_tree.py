@@ -60,9 +60,9 @@ def leaves(reward: Reward) -> list[Leaf]:
     >>> [(leaf.name, leaf.weight) for leaf in leaves(a + 0.5 * b)]
     [('a', 1.0), ('b', 0.5)]
     """
-    found: list[tuple[str, Reward, tuple[str, ...], float | None]] = []
+    found: list[tuple[tuple[str, ...], Reward, tuple[str, ...], float | None]] = []
     _walk(reward, reward.name, (), (), 1.0, found)
-    merged: list[tuple[str, Reward, tuple[str, ...], float | None]] = []
+    merged: list[tuple[tuple[str, ...], Reward, tuple[str, ...], float | None]] = []
     further: list[list[tuple[str, ...]]] = []
     for label, leaf, path, weight in found:
         k = next((k for k, row in enumerate(merged) if same_reward(row[1], leaf)), None)
@@ -73,23 +73,35 @@ def leaves(reward: Reward) -> list[Leaf]:
             further[k].append(path)
             old = merged[k]
             merged[k] = (*old[:3], None if old[3] is None or weight is None else old[3] + weight)
-    short = [label.rpartition(".")[2] for label, *_ in merged]
-    taken = Counter(short)
+    names = _distinct([labels for labels, *_ in merged])
     return [
-        Leaf(s if taken[s] == 1 else label, leaf, path, weight, tuple(paths))
-        for s, (label, leaf, path, weight), paths in zip(short, merged, further, strict=True)
+        Leaf(name, leaf, path, weight, tuple(paths))
+        for name, (_, leaf, path, weight), paths in zip(names, merged, further, strict=True)
     ]
+
+
+def _distinct(labels: list[tuple[str, ...]]) -> list[str]:
+    """The last label of each leaf; all of them with dots where that is taken, and a number where even they are."""
+    taken = Counter(row[-1] for row in labels)
+    names: list[str] = []
+    for row in labels:
+        whole = row[-1] if taken[row[-1]] == 1 else ".".join(row)
+        name, k = whole, 2
+        while name in names:
+            name, k = f"{whole}_{k}", k + 1
+        names.append(name)
+    return names
 
 
 def _walk(
     node: Reward, label: str, labels: tuple[str, ...], path: tuple[str, ...], weight: float | None,
-    found: list[tuple[str, Reward, tuple[str, ...], float | None]],
+    found: list[tuple[tuple[str, ...], Reward, tuple[str, ...], float | None]],
 ) -> None:  # fmt: skip
     if isinstance(node, Named):
         # A name adds no level to the verdict: its columns are those of what it names.
         _walk(node.reward, label if label != node.name else node.label, labels, path, weight, found)
     elif isinstance(node, Part):
-        found.append((".".join((*labels, label)), node, path, weight))
+        found.append(((*labels, label), node, path, weight))
     elif isinstance(node, Combinator):
         operands, weights = node.operands(), node.linear_weights()
         for name, operand in operands.items():
@@ -99,7 +111,7 @@ def _walk(
             inner = labels if below is label or not path else (*labels, label)
             _walk(operand, below, inner, (*path, name), factor, found)
     else:
-        found.append((".".join((*labels, label)), node, path, weight))
+        found.append(((*labels, label), node, path, weight))
 
 
 def use_name(reward: Reward) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,12 @@ class Clip(Combinator):
     high: float | None = None
 
     def __post_init__(self) -> None:
+        for side in ("low", "high"):
+            limit = getattr(self, side)
+            if limit is not None:
+                object.__setattr__(self, side, float(limit))
+                if isnan(limit):
+                    raise ContractError(f"clip: {side} is {limit}: expected a number, or None for no limit")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ContractError(f"clip: low is {self.low}, high {self.high}: expected low <= high")
 
@@ -71,6 +78,9 @@ class Gate(Combinator):
     closed: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "closed", float(self.closed))
+        if not isfinite(self.closed):
+            raise ContractError(f"gate: closed is {self.closed}: expected a finite number")
         lo, _ = need_range(self.body, "the body of a gate")
         if lo < self.closed:
             raise ContractError(
@@ -164,8 +174,8 @@ class Part(Combinator):
     @property
     def facts(self) -> Facts:
         """Those of the operand where the reward is a combination; else the reward's own without a declared range."""
-        whole = self.reward.reward if isinstance(self.reward, Named) else self.reward
-        if isinstance(whole, Combinator):
+        whole = _denoted(self.reward)
+        if isinstance(whole, Combinator) and not isinstance(whole, Part):
             return whole.operands()[self.part].facts
         return replace(whole.facts, range=None, parts=())
 
@@ -175,3 +185,16 @@ class Part(Combinator):
     def combine(self, operands: Mapping[str, Verdicts]) -> Verdicts:
         (whole,) = operands.values()
         return whole.parts[self.part]
+
+
+def _denoted(reward: Reward) -> Reward:
+    """The reward that names and parts of combinations stand for."""
+    while True:
+        if isinstance(reward, Named):
+            reward = reward.reward
+        elif (
+            isinstance(reward, Part) and isinstance(whole := _denoted(reward.reward), Combinator) and not isinstance(whole, Part)
+        ):
+            reward = whole.operands()[reward.part]
+        else:
+            return reward

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -76,7 +77,11 @@ async def run_lane(
     if lane == "cpu":
         results = await _cpu(plain, items, timeout, pool)
     elif lane == "gpu":
-        results = await _completed_or_cancelled(_gpu_thread().submit(run_inline, plain, items))
+        # A batch reward that scores another one is on the thread already, and would wait for itself.
+        nested = threading.current_thread().name.startswith(_GPU_THREAD)
+        results = (
+            run_inline(plain, items) if nested else await _completed_or_cancelled(_gpu_thread().submit(run_inline, plain, items))
+        )
     else:
         results = run_inline(plain, items)
     if deadline is not None:
@@ -151,9 +156,9 @@ async def _io(
                 limit = timeout if left is None else left if timeout is None else min(timeout, left)
                 async with asyncio.timeout(limit) as scope:
                     results.values[i] = await function(items[i])
-            except (KeyboardInterrupt, GeneratorExit):
+            except GeneratorExit:
                 raise
-            except BaseException as error:
+            except BaseException as error:  # also a leaf's own SystemExit: no Ctrl-C arrives on this thread
                 task = asyncio.current_task()
                 if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                     raise  # this call is cancelled; one that a library let slip costs its own item alone
@@ -170,11 +175,12 @@ async def _io(
     return results
 
 
+_GPU_THREAD = "plaudit-gpu"
 _gpu: tuple[int, ThreadPoolExecutor] | None = None
 
 
 def _gpu_thread() -> ThreadPoolExecutor:
     global _gpu
     if _gpu is None or _gpu[0] != os.getpid():
-        _gpu = (os.getpid(), ThreadPoolExecutor(max_workers=1, thread_name_prefix="plaudit-gpu"))
+        _gpu = (os.getpid(), ThreadPoolExecutor(max_workers=1, thread_name_prefix=_GPU_THREAD))
     return _gpu[1]

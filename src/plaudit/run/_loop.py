@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import traceback
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -34,7 +35,7 @@ class EventLoop:
                 loop = asyncio.new_event_loop()
                 ready = threading.Event()
                 loop.call_soon(ready.set)
-                self._thread = threading.Thread(target=loop.run_forever, name="plaudit-io", daemon=True)
+                self._thread = threading.Thread(target=_run, args=(loop,), name="plaudit-io", daemon=True)
                 self._thread.start()
                 ready.wait()
                 self._loop = loop
@@ -48,6 +49,15 @@ class EventLoop:
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine on the loop; cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep the loop running: a task that raises SystemExit leaves `run_forever`, and every later call would wait for good."""
+    while not loop.is_closed():
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            traceback.print_exc()
 
 
 _current = EventLoop()

@@ -99,7 +99,7 @@ for _code, _sentence in {
     "out_of_range": "The reward returned a value outside its declared range.",
     "no_bottom": "The response exceeded a limit, and the reward declares no bottom of its range to score it at.",
     "deadline_passed": "The call's own deadline passed before this sample was scored.",
-    "cancelled": "The call was cancelled before this sample was scored.",
+    "timed_out": "No result came within the time that one call to the reward may take.",
     "worker_lost": "The worker process died while scoring this sample.",
     "worker_starved": "The worker waited for a processor for over half of its time limit.",
     "solver_unknown": "The solver answered 'unknown'.",

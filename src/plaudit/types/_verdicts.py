@@ -74,10 +74,17 @@ class Verdicts(Sequence[Verdict]):
         self.stamp = stamp
         if self.values.ndim != 1 or not np.array_equal(np.isfinite(self.values), self.codes == SCORED):
             raise ValueError("Verdicts: expected (n,) values, finite exactly where the status is SCORED")
+        if n and (self.codes.max() > FAILED or self.codes.min() < SCORED):
+            raise ValueError("Verdicts.codes: expected 0 (SCORED), 1 (ABSTAINED) or 2 (FAILED)")
         for name in ("codes", "reason", "cost", *_SPARSE):
             column = getattr(self, name)
             if column is not None and len(column) != n:
                 raise ValueError(f"Verdicts.{name} has {len(column)} entries, values {n}")
+        bare = [i for i in np.flatnonzero(self.codes).tolist() if self.reason[i] is None]
+        if bare:
+            raise ValueError(
+                f"Verdicts.reason: row {bare[0]} has no value and no reason: expected a code of plaudit.types.REASONS"
+            )
         for name, part in parts.items():
             if len(part) != n:
                 raise ValueError(f"Verdicts.parts[{name!r}] has {len(part)} entries, values {n}")
@@ -142,8 +149,9 @@ class Verdicts(Sequence[Verdict]):
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | Sequence[int] | slice) -> Verdicts:
         """The given rows, in the given order; or those where an (n,) mask is true."""
-        is_mask = isinstance(rows, np.ndarray) and rows.dtype == bool
-        index = np.arange(len(self))[rows] if is_mask or isinstance(rows, slice) else np.asarray(rows, dtype=np.intp)
+        asked = rows if isinstance(rows, slice) else np.asarray(rows)
+        picks = isinstance(asked, slice) or asked.dtype == bool
+        index = np.arange(len(self))[asked] if picks else np.asarray(asked, dtype=np.intp)
         picked = index.tolist()
         sparse = {name: None if (c := getattr(self, name)) is None else [c[i] for i in picked] for name in _SPARSE}
         return Verdicts(
