@@ -21,7 +21,7 @@ def demonstrations(
         slips: probability that a step claims a false result; the rest of the solution goes on from there.
 
     >>> next(demonstrations(Random(0), level="easy"))
-    ('2+14=?\\n', '2+14=16\\n#### 16')
+    ('13-10-16=?\\n', '13-10=3\\n3-16=-13\\n#### -13')
     """
 
     def claim(k: int, value: Value) -> Value:

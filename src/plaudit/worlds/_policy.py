@@ -43,7 +43,7 @@ def load_policy(source: str | Path = "arithmetic", device: str = "cpu") -> Polic
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
-        raise MissingExtra(error.name or "transformers", "train") from error
+        raise MissingExtra(error.name or "transformers", "learn") from error
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
