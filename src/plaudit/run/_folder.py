@@ -62,6 +62,7 @@ class RunFolder:
         self._next = 0
         self._done = np.zeros(0, dtype=bool)
         self._schema: Any = None
+        self._pending: tuple[Path, NDArray[np.int64], Any] | None = None
 
     @classmethod
     def open(
@@ -105,6 +106,7 @@ class RunFolder:
     @property
     def committed(self) -> NDArray[np.int64]:
         """(k,) the row numbers that are on disk, ascending: what a resume leaves out. Only of a folder opened for writing."""
+        self._settle()
         return np.flatnonzero(self._done).astype(np.int64)
 
     @property
@@ -124,6 +126,7 @@ class RunFolder:
         full (then the message says how much space is left).
         """
         self._refuse_reader()
+        self._settle()
         table = encode_part(columns, self._schema)
         if table.num_rows == 0:
             return
@@ -131,6 +134,7 @@ class RunFolder:
         number, self._next = self._next, self._next + 1  # a number is used once, also when writing is interrupted
         target = self.path / PARTS / f"part-{number:05d}.parquet"
         data = part_bytes(table)
+        self._pending = (target, rows, table.schema)
         try:
             (self.path / SUMMARY).unlink(missing_ok=True)  # a run that goes on has not ended
             with replace_file(target) as file:
@@ -138,9 +142,16 @@ class RunFolder:
         except OSError as error:
             raise disk_failure(target, error) from error
         finally:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Note the rows of the part under way if it is on disk; may be interrupted anywhere, and is then done again."""
+        if self._pending is not None:
+            target, rows, schema = self._pending
             if target.exists():  # an interrupt may come after the renaming
                 self._done[rows] = True
-                self._schema = table.schema if self._schema is None else self._schema
+                self._schema = schema if self._schema is None else self._schema
+            self._pending = None
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Say that the run has ended, and how. Raises RunError."""
