@@ -126,11 +126,11 @@ def test_the_pause_that_the_server_asks_for_is_kept(server, model, code):
 def test_the_pause_may_be_a_date_or_milliseconds(server, model):
     server.plays(Status(429, headers={"retry-after-ms": "300"}))
     model.generate(["a"])
-    assert 0.3 <= server.received[1].at - server.received[0].at < 1.3
+    assert 0.3 <= server.received[1].at - server.received[0].at < 5
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     server.plays(Status(429, headers={"retry-after": date}))
     model.generate(["a"])
-    assert 0.9 <= server.received[3].at - server.received[2].at < 3.0
+    assert 0.9 <= server.received[3].at - server.received[2].at < 10
 
 
 @pytest.mark.parametrize("text", ["soon", "-5", "nan", "inf", "Wed, 99 Foo", ""])
