@@ -20,6 +20,10 @@ setup: .venv/.installed
 	@# The contracts are tested on the oldest supported TRL as well as on the newest, and on verl's own calling code.
 	$(BIN)/python -m pip install -q --no-deps --target .venv/trl-$(TRL_OLD) --upgrade trl==$(TRL_OLD) requests urllib3 charset-normalizer
 	$(BIN)/python -m pip install -q --no-deps --target .venv/verl-0.9.0 --upgrade -r tests/integrations/requirements-verl.txt
+	@# A browser looks at the reports, bubblewrap isolates untrusted code; without them their tests skip and say so.
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && ! ( command -v chromium && command -v bwrap ) >/dev/null; then \
+	  ( apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium bubblewrap ) >/dev/null 2>&1 \
+	  || echo "chromium and bubblewrap could not be installed: tests that need them will skip"; fi
 	@touch $@
 
 quickstart: setup

@@ -1,7 +1,7 @@
 """The data types of the contract, and what plaudit asks of a language model and an encoder."""
 
 from plaudit.types._context import Context
-from plaudit.types._models import Ability, Completion, Conversation, Encoder, LanguageModel, Sampling
+from plaudit.types._models import Ability, Completion, Conversation, Encoder, LanguageModel, Reader, Reading, Sampling
 from plaudit.types._preference import Pair, Preference
 from plaudit.types._reasons import REASONS, Reason, Status, declare_reason, reason
 from plaudit.types._sample import Finish, Message, Sample
@@ -26,6 +26,8 @@ __all__ = [
     "Message",
     "Pair",
     "Preference",
+    "Reader",
+    "Reading",
     "Reason",
     "Sample",
     "Sampling",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -96,6 +96,53 @@ class LanguageModel(Protocol):
         deadline: float | None = None,
     ) -> list[list[Completion]]:
         """Draw n completions for each conversation; `deadline` as above."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a model says of one continuation of T tokens; what was not asked for is None or missing.
+
+    Fields:
+        tokens: (T,) int64 ids of the continuation.
+        logprob: (T,) float32 log-probability of each token given all before it.
+        entropy: (T,) float32 entropy, in nats, of the distribution that each token was drawn from.
+        logsumexp: (T,) float32 log of the sum of the exponentiated logits of that distribution.
+        hidden: by layer, (T, d) float32: the state at each token of the continuation (its own position, not the one before);
+            layer 0 is the embedding, the last one is behind the final norm.
+        attention: (layers, heads, T, P + T) float32 weights of each token on the P tokens of the prompt and on the continuation.
+    """
+
+    tokens: NDArray[np.int64]
+    logprob: NDArray[np.float32] | None = None
+    entropy: NDArray[np.float32] | None = None
+    logsumexp: NDArray[np.float32] | None = None
+    hidden: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    attention: NDArray[np.float32] | None = None
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A language model that can score given continuations: the ability ``"read"``."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def version(self) -> str | None: ...
+
+    def tokenize(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> list[NDArray[np.int64]]:
+        """The token ids of n responses as continuations of their n prompts, by the back end's boundary rule."""
+
+    def read(
+        self,
+        prompts: Sequence[Conversation],
+        token_ids: Sequence[Sequence[Sequence[int] | NDArray[np.integer[Any]]]],
+        what: Collection[str] = ("logprob",),
+    ) -> list[list[Reading]]:
+        """For each of n prompts, a reading of each of its G continuations (token ids); the prompt is computed once.
+
+        what: of ``"logprob"``, ``"entropy"``, ``"logsumexp"``, ``"hidden:LAYER"`` (-1 = the last), ``"attention"``.
+        """
 
 
 @runtime_checkable
