@@ -11,7 +11,9 @@ from plaudit import __version__
 from plaudit.cli import _errors
 from plaudit.cli._help import HelpfulCommand, HelpfulGroup
 
-_ORDER = ("list", "show", "score", "rank", "check", "explain", "doctor")
+_ORDER = (
+    "quickstart", "list", "show", "score", "rank", "check", "explain", "report", "diff", "train", "audit", "reproduce", "doctor",
+)  # fmt: skip
 
 app = typer.Typer(
     name="plaudit",
