@@ -1,0 +1,130 @@
+"""What can be asked of the sandbox, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from plaudit.run.sandbox.inside.values import Undecodable, decode
+
+MIB = 1 << 20
+
+End = Literal["exit", "timeout", "memory", "output", "signal", "starved"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use.
+
+    Fields:
+        wall: seconds from its start to its kill.
+        cpu: whole seconds of processor time, all threads together; None = `wall`, rounded up, and one more.
+        memory: MiB of address space of each process.
+        disk: MiB that it may write into its own /tmp, which is gone afterwards.
+        output: MiB of any one file and of each output stream.
+        threads: threads and processes together.
+        files: open files.
+        processes: whether it may start other programs; otherwise fork and execute are refused.
+    """
+
+    wall: float = 6.0
+    cpu: int | None = None
+    memory: int = 512
+    disk: int = 16
+    output: int = 4
+    threads: int = 64
+    files: int = 64
+    processes: bool = False
+
+    def to_job(self) -> dict[str, Any]:
+        """As the inside takes them, in bytes."""
+        row = asdict(self)
+        row.update(
+            memory=self.memory * MIB,
+            disk=self.disk * MIB,
+            file=self.output * MIB,
+            cpu=self.cpu or int(self.wall) + 2,
+            folder="/tmp",
+        )
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """An untrusted program.
+
+    Fields:
+        source: Python source; or, for a command, the text that `command` finds in the file ``/tmp/solution``.
+        command: None = Python in the warm process; else arguments that start with an absolute path inside the sandbox.
+        argv: arguments of a Python program.
+        recursion: Python's recursion limit.
+    """
+
+    source: str
+    command: Sequence[str] | None = None
+    argv: Sequence[str] = ()
+    recursion: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Fields:
+        end: "exit" = by itself; "timeout", "memory", "output" = at a limit; "signal" = it crashed or was killed; "starved" = it
+            waited for a processor for over half of its time, so its lateness says nothing about it.
+        code: exit code; negative = the signal's number. An exit code proves nothing about correctness.
+        stdout, stderr: what it wrote, cut at the limit.
+        seconds, cpu: wall and processor seconds.
+        memory: bytes at most in memory.
+    """
+
+    end: End
+    code: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    cpu: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to one call: `error` is None when it returned."""
+
+    value: Any
+    error: str | None
+
+
+class Session:
+    """A loaded program that answers calls; made by `Sandbox.open`."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._lines = channel.makefile("rb")
+
+    def read(self) -> Reply:
+        """The next reply. Raises TimeoutError from the socket's own limit, EOFError when the program ended."""
+        line = self._lines.readline(4 * MIB)
+        if not line.endswith(b"\n"):
+            raise EOFError("the program ended")
+        if line == b'["ready"]\n':
+            return Reply(None, None)
+        return parse_reply(line)
+
+
+def parse_reply(line: bytes) -> Reply:
+    """One line of a program's channel; what cannot be read is an error of the program."""
+    for kind in (b"value", b"error"):
+        head = b'["' + kind + b'", '
+        if line.startswith(head) and line.endswith(b"]\n"):
+            try:
+                body = decode(line[len(head) : -2])
+            except Undecodable as error:
+                return Reply(None, f"unreadable reply: {error}")
+            if kind == b"error":
+                return Reply(None, ": ".join(map(str, body)) if isinstance(body, list) else "error")
+            if isinstance(body, list) and len(body) == 2:
+                return Reply(body[0], None)
+    return Reply(None, "the program wrote something else on its channel")
