@@ -114,7 +114,7 @@ class Sandbox:
             job = {"role": "script", "source": program.source, "argv": list(program.argv), "recursion": program.recursion}
         else:
             job = {"role": "command", "command": list(program.command), "environment": {"PATH": "/usr/bin:/bin", "HOME": "/tmp"}}
-            job |= {"source": program.source, "recursion": program.recursion}
+            job |= {"source": program.source, "file": program.file, "recursion": program.recursion}
         with _streams(stdin) as streams, self._warm("program") as warm:
             warm.begin({**job, "limits": limits.to_job()}, streams)
             return _outcome(warm.end(limits.wall), streams, limits)

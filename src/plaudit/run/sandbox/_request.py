@@ -55,14 +55,17 @@ class Program:
     """An untrusted program.
 
     Fields:
-        source: Python source; or, for a command, the text that `command` finds in the file ``/tmp/solution``.
-        command: None = Python in the warm process; else arguments that start with an absolute path inside the sandbox.
+        source: Python source; or, with a command, what stands in `file`.
+        command: None = Python in the warm process; else arguments that start with an absolute path inside the sandbox, started in
+            /tmp. The limits must allow processes.
+        file: name of the source's file in /tmp.
         argv: arguments of a Python program.
         recursion: Python's recursion limit.
     """
 
     source: str
     command: Sequence[str] | None = None
+    file: str = "solution"
     argv: Sequence[str] = ()
     recursion: int = 1_000
 

@@ -32,6 +32,8 @@ def play(job: dict[str, Any]) -> int:
     sys.setrecursionlimit(job["recursion"])
     role = job["role"]
     if role == "command":
+        with open(os.path.join(job["limits"]["folder"], job["file"]), "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(job["source"])
         os.execve(job["command"][0], job["command"], job["environment"])
     _text_streams()
     if role == "script":
