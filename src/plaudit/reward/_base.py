@@ -194,6 +194,17 @@ class Combinator(Reward):
     def combine(self, operands: Mapping[str, Verdicts]) -> Verdicts:
         """Columns of the whole from the columns of the operands, in the order of `operands()`."""
 
+    def _words(self) -> list[str]:
+        try:
+            weights = self.linear_weights() or {}
+            names = list(self.operands())
+        except AttributeError:  # half made: its constructor is about to refuse something
+            return []
+        words = [f"{weights[name]:g} × {name}" if weights.get(name, 1.0) != 1.0 else name for name in names]
+        # The operands are named above; what is left are numbers and words such as a clip's limits.
+        own = ((word, getattr(self, word.partition("=")[0])) for word in super()._words())
+        return words + [word for word, value in own if isinstance(value, bool | int | float | str) and value not in names]
+
     def linear_weights(self) -> Mapping[str, float] | None:
         """Each operand's weight when the value is a weighted sum of the operands' values; None = it is not."""
         return None

@@ -15,6 +15,7 @@ from plaudit import catalog
 from plaudit.errors import ContractError
 from plaudit.reward._facts import Facts
 from plaudit.reward._fingerprint import Canonical, _is_own, digest, is_address
+from plaudit.types import html_of, shown
 
 _NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
@@ -30,6 +31,9 @@ class Configured(ABC):
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
+        if "__repr__" not in cls.__dict__:
+            # Else the decorator writes one that shows every field, a whole tree on one line.
+            cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
         written = [name for name in cls.LEAVES if _written_in(cls, name)]
         if len(written) > 1:
             raise ContractError(
@@ -99,9 +103,37 @@ class Configured(ABC):
 
         return dump(self.spec)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._words())})"
+
+    def _words(self) -> list[str]:
+        """What stands between the brackets of its line: the fields that are not at their default, but no addresses."""
+        words = []
+        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+            # Addresses may hold a password, and notebooks are published. An object half made has not all of its fields.
+            if not (f.init and f.repr and hasattr(self, f.name)) or is_address(f):
+                continue
+            value = getattr(self, f.name)
+            if not _is_default(f, value):
+                words.append(f"{f.name}={shown(dict(value) if isinstance(value, MappingProxyType) else value)}")
+        return words
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
+
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k != "_pin"}
         return {k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in state.items()}
+
+
+def _is_default(f: dataclasses.Field[Any], value: Any) -> bool:
+    default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+    if default is value:
+        return True
+    try:
+        return bool(default == value)
+    except (TypeError, ValueError):  # arrays compare entry by entry
+        return False
 
 
 def _written_in(cls: type, name: str) -> bool:

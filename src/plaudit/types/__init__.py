@@ -1,6 +1,7 @@
 """The data types of the contract, and what plaudit asks of a language model and an encoder."""
 
 from plaudit.types._context import Context
+from plaudit.types._display import html_of, shown
 from plaudit.types._models import Ability, Completion, Conversation, Encoder, LanguageModel, Reader, Reading, Sampling
 from plaudit.types._preference import Pair, Preference
 from plaudit.types._reasons import REASONS, Reason, Status, declare_reason, reason
@@ -37,5 +38,7 @@ __all__ = [
     "check_outcome",
     "concatenate",
     "declare_reason",
+    "html_of",
     "reason",
+    "shown",
 ]

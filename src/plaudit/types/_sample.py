@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.types._display import Displayed, shown
+
 Message = Mapping[str, Any]
 """A Chat Completions message: ``{"role": ..., "content": ..., "tool_calls": ..., "reasoning_content": ...}``."""
 
@@ -18,8 +20,8 @@ Finish = Literal["stop", "length", "tool", "error"]
 _NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sample(Displayed):
     """A prompt, a response to it, and what a reward may need to judge the response.
 
     Fields:
@@ -59,12 +61,23 @@ class Sample:
         if type(self.response) is not str:
             _check_messages("response", self.response)
 
+    def __repr__(self) -> str:
+        words = [_short(self.prompt), _short(self.response)]
+        words += [f"reference={shown(self.reference)}"] if self.reference is not None else []
+        words += [f"{name}={shown(v)}" for name in ("id", "group", "finish") if (v := getattr(self, name)) is not None]
+        words += [f"tokens=({len(self.tokens)},)"] if self.tokens is not None else []
+        return f"Sample({', '.join(words)})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         meta = dict(self.meta)
         return Sample, (
             self.prompt, self.response, self.reference, self.id, self.group, self.group_size,
             self.tokens, self.logprobs, self.tools, self.finish, meta,
         )  # fmt: skip
+
+
+def _short(text: str | Sequence[Message]) -> str:
+    return shown(text) if isinstance(text, str) else f"<{len(text)} messages>"
 
 
 def _check_messages(name: str, value: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.types._display import Displayed, shown
 from plaudit.types._reasons import Status, reason
 
 Level = Literal["token", "span", "step", "turn"]
@@ -85,8 +86,8 @@ def check_outcome(name: str, value: float | None, status: Status, code: str | No
         raise ValueError(f"reason {code!r} belongs to {reason(code).status.name}, but status is {status.name}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Verdict:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Verdict(Displayed):
     """A reward's opinion on one sample. A failure is never a silent 0.
 
     Fields:
@@ -141,6 +142,20 @@ class Verdict:
         'not_applicable'
         """
         return cls(None, Status.ABSTAINED, reason, explanation=explanation, **fields)
+
+    def __repr__(self) -> str:
+        words = [f"{self.value:.6g}" if self.value is not None else self.status.name]
+        words += [repr(self.reason)] if self.reason is not None else []
+        if self.parts:
+            few = list(self.parts.items())[:6]
+            said = [f"{name}={part.value:.4g}" if part.value is not None else f"{name}={part.status.name}" for name, part in few]
+            words.append(f"parts({', '.join(said)}{', …' if len(self.parts) > len(few) else ''})")
+        words += [f"{len(self.dense.values)} {self.dense.level}s"] if self.dense is not None else []
+        for name in ("std", "confidence"):
+            words += [f"{name}={getattr(self, name):.4g}"] if getattr(self, name) is not None else []
+        for name in ("answer", "explanation"):
+            words += [f"{name}={shown(getattr(self, name))}"] if getattr(self, name) is not None else []
+        return f"Verdict({', '.join(words)})"
 
     def __float__(self) -> float:
         return float("nan") if self.value is None else float(self.value)

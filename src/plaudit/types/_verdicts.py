@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.types._display import Displayed
 from plaudit.types._reasons import Status
 from plaudit.types._verdict import Cost, Dense, Verdict
 
@@ -22,7 +23,7 @@ _NO_PARTS: Mapping[str, Any] = MappingProxyType({})
 _SPARSE = ("dense", "std", "confidence", "answer", "explanation", "details")
 
 
-class Verdicts(Sequence[Verdict]):
+class Verdicts(Displayed, Sequence[Verdict]):
     """The verdicts of n samples, held as columns.
 
     Fields:
