@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from plaudit.cli import _errors
 from plaudit.cli._help import HelpfulCommand, HelpfulGroup
 
 _ORDER = (
-    "quickstart", "list", "show", "score", "rank", "check", "explain", "report", "diff", "train", "audit", "reproduce", "doctor",
+    "quickstart", "list", "show", "score", "rank", "check", "explain", "report", "diff", "train", "reproduce", "doctor",
 )  # fmt: skip
 
 app = typer.Typer(
@@ -66,7 +67,7 @@ def command(name: str, example: str) -> Callable[[Callable[..., int]], Callable[
 def command_line() -> Any:
     """The command line as one callable command."""
     # Importing a module adds its command.
-    from plaudit.cli import _list, _show, _score, _rank, _check, _explain, _doctor  # noqa: F401, I001
-
+    for name in _ORDER:
+        import_module(f"plaudit.cli._{name}")
     app.registered_commands.sort(key=lambda known: _ORDER.index(str(known.name)))
     return typer.main.get_command(app)

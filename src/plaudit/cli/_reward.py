@@ -48,10 +48,7 @@ def load_configured(text: str, examples: bool = False) -> Any:
     if path.suffix.lower() in _SPECS:
         return from_spec(path)
     if path.is_dir():
-        raise SpecError(
-            f"{text} is a folder: reward models in folders come with the room 'learned', "
-            f"which this version does not have; {_FORMS}"
-        )
+        return from_spec({"use": "learned.reward_model", "folder": str(path)})
     if text.endswith(".py"):
         raise SpecError(f"{text} holds several names: write {text}:NAME{_functions_in(path)}")
     if ":" in text:

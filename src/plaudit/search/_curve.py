@@ -36,7 +36,7 @@ class SelectionCurve:
 
 
 def selection_curve(
-    correct: NDArray[np.bool_],
+    correct: NDArray[np.bool_] | NDArray[np.float64],
     answers: Sequence[Sequence[str | None]],
     scores: Mapping[str, NDArray[np.float64]] | None = None,
     weights: Mapping[str, NDArray[np.float64]] | None = None,
@@ -49,14 +49,14 @@ def selection_curve(
     a curve does not depend on the order of the answers.
 
     Args:
-        correct: (p, N) whether each answer is right.
+        correct: (p, N) whether each answer is right, or a finite worth: curves are then the mean worth of the pick.
         answers: p rows of N answers in a normal form; None = nothing could be read, and the answer takes part in no vote.
         scores: by name, (p, N) finite rewards: best-of-n, one curve each.
         weights: by name, (p, N) weights >= 0 of a vote, one curve each.
         ns: numbers of answers, each in 1 to N.
 
-    Returns curves "policy" (one answer at random), "majority", the names of `scores` and of `weights`, and "oracle" (right when
-    any answer is).
+    Returns curves "policy" (one answer at random), "majority", the names of `scores` and of `weights`, and "oracle" (the best
+    answer that is there).
 
     Raises DataError for shapes that do not agree, values that are not finite, or an n out of range.
 
@@ -65,7 +65,8 @@ def selection_curve(
     >>> {name: curve.accuracy.tolist() for name, curve in curves.items()}
     {'policy': [0.625, 0.625], 'majority': [0.625, 1.0], 'oracle': [0.625, 1.0]}
     """
-    p, n_answers = _checked(correct, answers, {**(scores or {}), **(weights or {})}, ns)
+    worth = np.asarray(correct, dtype=np.float64)
+    p, n_answers = _checked(worth, answers, {"correct": worth, **(scores or {}), **(weights or {})}, ns)
     groups = answer_groups(answers)
     readable = np.array([[answer is not None for answer in row] for row in answers], dtype=bool).reshape(p, n_answers)
     voters = readable | ~readable.any(-1, keepdims=True)  # where no answer can be read, any pick is as wrong as another
@@ -78,12 +79,12 @@ def selection_curve(
     for n in ns:
         subsets = _subsets(n_answers, n, rng)
         blocks = _blocks(p, max(1, _BLOCK // (len(subsets) * n * n)))
-        table["policy"].append(correct.mean(-1))
-        table["oracle"].append(np.concatenate([correct[rows][:, subsets].any(-1).mean(-1) for rows in blocks]))
+        table["policy"].append(worth.mean(-1))
+        table["oracle"].append(np.concatenate([worth[rows][:, subsets].max(-1).mean(-1) for rows in blocks]))
         for name, (support, vote) in jobs.items():
             parts = [
                 expected_correct(
-                    correct[rows],
+                    worth[rows],
                     subsets,
                     support=support[rows],
                     groups=groups[rows] if vote else None,
@@ -112,7 +113,7 @@ def _subsets(n_answers: int, n: int, rng: np.random.Generator) -> NDArray[np.int
 
 
 def _checked(
-    correct: NDArray[np.bool_],
+    correct: NDArray[np.float64],
     answers: Sequence[Sequence[str | None]],
     arrays: Mapping[str, NDArray[np.float64]],
     ns: Sequence[int],

@@ -30,7 +30,7 @@ def answer_groups(answers: Sequence[Sequence[str | None]]) -> NDArray[np.int64]:
 
 
 def expected_correct(
-    correct: NDArray[np.bool_],
+    correct: NDArray[np.bool_] | NDArray[np.float64],
     subsets: NDArray[np.int64],
     *,
     support: NDArray[np.float64],
@@ -43,13 +43,13 @@ def expected_correct(
     picked. Ties are broken evenly between distinct answers, which is what a coin would do on average.
 
     Args:
-        correct: (p, n) whether each answer is right.
+        correct: (p, n) whether each answer is right, or what it is worth.
         subsets: (s, m) int64 columns; each row is one set of m answers to choose from.
         support: (p, n) finite; 1 for a majority vote, a reward for best-of-n, a probability for a weighted vote.
         groups: (p, n) as from `answer_groups`; None = every answer stands alone.
         votable: (p, n) False = this answer takes no part (it could not be read). A subset without any answer is wrong.
 
-    Returns (p,) float64 in [0, 1].
+    Returns (p,) float64: the share of right picks, or their mean worth.
 
     Source: "Self-Consistency Improves Chain of Thought Reasoning in Language Models" (the vote); "Training Verifiers to Solve
     Math Word Problems" (best-of-n and votes weighted by a verifier).

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plaudit.errors import ContractError
 from plaudit.reward import Reward
@@ -62,46 +63,69 @@ def outranking(
     >>> [(r.edit, r.success) for r in outranking(longer, right, samples, {"said twice": PROSE_EDITS["said twice"]})]
     [('unedited', 0.0), ('said twice', 1.0)]
     """
-    pairs = _pairs(samples, gold(list(samples)) if context is None else gold.score(samples, context).values)
-    if not pairs:
-        raise ContractError(
-            "outranking: no group has a better and a worse response by the gold reward: give groups of unequal ones"
-        )
+    pairs = better_and_worse(samples, gold.score(samples, context).values)
     better, worse = [samples[a] for a, _ in pairs], [samples[b] for _, b in pairs]
     bar, gold_bar = reward.score(better, context).values, gold.score(better, context).values
     results = []
     for name, edit in {"unedited": _unchanged, **edits}.items():
-        changed = [_edited(sample, edit) for sample in worse]
+        changed = [edited(sample, edit) for sample in worse]
         values, truth = reward.score(changed, context).values, gold.score(changed, context).values
         moved = np.array([name == "unedited" or a.response != b.response for a, b in zip(changed, worse, strict=True)])
         # Comparisons with NaN are false: what was not scored does not count.
         counts = (truth < gold_bar) & np.isfinite(values) & np.isfinite(bar) & moved
-        wins = counts & (values > bar)
-        n, k = int(counts.sum()), int(wins.sum())
-        low, high = wilson_interval(k, n) if n else (float("nan"), float("nan"))
-        order = np.flatnonzero(wins)[np.argsort(-(values - bar)[wins], kind="stable")][:3]
-        worked = tuple((better[j], changed[j]) for j in order)
-        results.append(Outranking(name, k / n if n else float("nan"), float(low), float(high), n, worked))
+        results.append(outranked(name, better, changed, bar, values, counts))
     return results
+
+
+def outranked(
+    name: str,
+    better: Sequence[Sample],
+    worse: Sequence[Sample],
+    bar: NDArray[np.float64],
+    values: NDArray[np.float64],
+    counts: NDArray[np.bool_],
+) -> Outranking:
+    """The result of an attack: in how many of the pairs that count the worse response's value lies above the bar."""
+    wins = counts & (values > bar)
+    n, k = int(counts.sum()), int(wins.sum())
+    low, high = wilson_interval(k, n) if n else (float("nan"), float("nan"))
+    order = np.flatnonzero(wins)[np.argsort(-(values - bar)[wins], kind="stable")][:3].tolist()
+    return Outranking(name, k / n if n else float("nan"), low, high, n, tuple((better[j], worse[j]) for j in order))
+
+
+def group_of(sample: Sample) -> str:
+    """What a sample competes in: its group, or else its prompt."""
+    return sample.group if sample.group is not None else str(sample.prompt)
 
 
 def _unchanged(response: str) -> str:
     return response
 
 
-def _pairs(samples: Sequence[Sample], gold: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[tuple[int, int]]:
+def better_and_worse(samples: Sequence[Sample], gold: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Places of the best and the worst sample of each group by the gold reward, where they differ.
+
+    Raises ContractError when there is no such group.
+    """
     groups: dict[str, list[int]] = {}
     for k, sample in enumerate(samples):
         if np.isfinite(gold[k]):
-            groups.setdefault(sample.group if sample.group is not None else str(sample.prompt), []).append(k)
+            groups.setdefault(group_of(sample), []).append(k)
     ends = [(max(members, key=lambda k: gold[k]), min(members, key=lambda k: gold[k])) for members in groups.values()]
-    return [(a, b) for a, b in ends if gold[a] > gold[b]]
+    pairs = [(a, b) for a, b in ends if gold[a] > gold[b]]
+    if not pairs:
+        raise ContractError("no group has a better and a worse response by the gold reward: give groups of unequal ones")
+    return pairs
 
 
-def _edited(sample: Sample, edit: Edit) -> Sample:
+def text_of(sample: Sample) -> str:
+    """The text that an edit changes."""
+    return sample.response if isinstance(sample.response, str) else final_text(sample, "whole") or ""
+
+
+def edited(sample: Sample, edit: Edit) -> Sample:
     """The sample with its response edited; tokens and log-probabilities no longer belong to it."""
-    response = sample.response
-    text = response if isinstance(response, str) else final_text(sample, "whole") or ""
+    text = text_of(sample)
     changed = edit(text)
     if changed == text:
         return sample
