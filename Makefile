@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 TRL_OLD := 1.9.2
 
-.PHONY: setup quickstart test lint bench docs clean
+.PHONY: setup quickstart test lint bench reproduce docs clean
 
 setup: .venv/.installed
 
@@ -42,6 +42,13 @@ test: lint
 
 bench: setup
 	$(BIN)/python benchmarks/contract.py
+
+# Takes what `plaudit reproduce --list` adds up to. Everything is measured and written down, also what does not hold: the exit
+# status says so at the end.
+# What is finished stays in runs/reproduce: after an interruption the same command goes on.
+reproduce: setup
+	@$(BIN)/plaudit reproduce --all -o runs/reproduce; status=$$?; \
+	  [ $$status -le 1 ] && $(BIN)/python docs/generate.py --results runs/reproduce && exit $$status
 
 clean:
 	rm -rf .venv .bootstrap runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

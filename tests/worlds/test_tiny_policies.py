@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from plaudit.errors import ModelError  # noqa: E402
+from plaudit.stats import bootstrap_interval, wilson_interval  # noqa: E402
 from plaudit.worlds import (  # noqa: E402  # noqa: E402
     POLICIES,
     ArithmeticAnswer,
@@ -20,7 +21,7 @@ from plaudit.worlds import (  # noqa: E402  # noqa: E402
     policy_folder,
     train_policy,
 )
-from plaudit.worlds.measure_policy import bootstrap_interval, measure, wilson_interval  # noqa: E402
+from plaudit.worlds.measure_policy import measure  # noqa: E402
 from plaudit.worlds.train_policy import Recipe, new_model, save, train  # noqa: E402
 
 

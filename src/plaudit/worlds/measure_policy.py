@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.stats import Interval, bootstrap_interval, wilson_interval
 from plaudit.worlds._level import ARITHMETIC_LEVELS, ArithmeticLevel, LevelName
 from plaudit.worlds._policy import POLICIES, load_policy
 from plaudit.worlds._problem import ArithmeticProblem, arithmetic_problems
@@ -21,9 +22,6 @@ from plaudit.worlds._rewards import ArithmeticAnswer, ArithmeticSteps
 from plaudit.worlds._sampling import Policy
 
 MAX_TOKENS = 128
-_RESAMPLES = 2_000
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def measure(
         n,
         answers,
         float(right.mean()),
-        bootstrap_interval(right.mean(axis=1), seed),
+        bootstrap_interval(right.mean(axis=1), seed=seed),
         float(right.any(axis=1).mean()),
         wilson_interval(int(right.any(axis=1).sum()), n),
         float(greedy.mean()),
@@ -79,30 +77,6 @@ def _greedy(policy: Policy, problems: Sequence[ArithmeticProblem]) -> NDArray[np
     drawn = policy.sample([problem.prompt for problem in problems], 1, 0.0, max_tokens=MAX_TOKENS)
     samples = [p.sample(group[0].text) for p, group in zip(problems, drawn, strict=True)]
     return np.asarray(ArithmeticAnswer()(samples) == 1.0)
-
-
-def wilson_interval(successes: int, n: int, z: float = 1.96) -> Interval:
-    """The Wilson score interval of a share.
-
-    >>> low, high = wilson_interval(8, 10)
-    >>> round(low, 3), round(high, 3)
-    (0.49, 0.943)
-    """
-    share = successes / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return middle - half, middle + half
-
-
-def bootstrap_interval(values: NDArray[np.float64], seed: int = 0) -> Interval:
-    """The 95% percentile interval of a mean over 2,000 resamples of the n values.
-
-    >>> bootstrap_interval(np.array([0.5, 0.5, 0.5]))
-    (0.5, 0.5)
-    """
-    random = np.random.default_rng(seed)
-    means = values[random.integers(0, len(values), (_RESAMPLES, len(values)))].mean(axis=1)
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 def main(arguments: list[str] | None = None) -> None:
