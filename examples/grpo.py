@@ -26,6 +26,5 @@ training = grpo(
     progress=lambda row: print(f"step {row['step']:.0f}: mean reward {row['reward']:.3f}"),
 )
 after = evaluate_policy(policy, fresh, ArithmeticAnswer(), n=2)
-print(
-    f"pass@1 before {before.mean:.3f}, after {training.steps} steps {after.mean:.3f} (95% {after.interval[0]:.3f} to {after.interval[1]:.3f})"
-)
+low, high = after.interval
+print(f"pass@1 before {before.mean:.3f}, after {training.steps} steps {after.mean:.3f} (95% {low:.3f} to {high:.3f})")

@@ -26,7 +26,7 @@ def groups(n):
 
 
 def test_the_search_climbs_to_what_the_reward_likes_and_never_counts_what_became_right():
-    found = search_attack(nines, right, groups(10), change_digit, tries=40)
+    found = search_attack(nines, right, groups(10), change_digit, tries=150)
     assert found.success == 1.0
     for better, worse in found.worked:
         assert "4" in better.response
