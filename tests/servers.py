@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback that speaks Chat Completions and misbehaves as told.
+"""A real HTTP server on the loopback that speaks Chat Completions, Completions and /tokenize, and misbehaves as told.
 
     with ChatServer(say="4") as server:
         model = OpenAIModel("m", base_url=server.url)
@@ -7,6 +7,7 @@ Every request goes to `server.react`, a function from `Received` to one of the r
 received, when, how many were in flight, what it answered, and which clients hung up before it was done.
 
 Run as a program it serves until its standard input closes and prints its URL first: ``python tests/servers.py --latency 0.02``.
+Each line that it is sent is answered with what it counted since the last one.
 """
 
 from __future__ import annotations
@@ -17,149 +18,58 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from plaudit.wire import ChatReply, ChatRequest, Choice, Fault, Usage, WireError, parse_request
+from server_reactions import (
+    OPENING,
+    Body,
+    Drip,
+    Flood,
+    Half,
+    HangUp,
+    Reaction,
+    Received,
+    Say,
+    Stall,
+    Status,
+    logprob_of,
+)
+
+from plaudit.wire import (
+    ChatRequest,
+    Fault,
+    TextRequest,
+    TokenizeRequest,
+    WireError,
+    parse_request,
+    parse_text_request,
+    parse_tokenize_request,
+)
+
+__all__ = [
+    "OPENING",
+    "Body",
+    "ChatServer",
+    "Drip",
+    "Flood",
+    "Half",
+    "HangUp",
+    "Limit",
+    "Reaction",
+    "Received",
+    "Say",
+    "Stall",
+    "Status",
+    "graded",
+    "logprob_of",
+]
 
 
 def graded(score: object, reasoning: str = "I checked it against the criteria.") -> str:
     """The text of a judge's verdict."""
     return json.dumps({"reasoning": reasoning, "score": score})
-
-
-@dataclass(frozen=True)
-class Received:
-    """One request as it came in."""
-
-    number: int
-    at: float
-    headers: Mapping[str, str]
-    body: bytes
-    request: ChatRequest
-    in_flight: int
-
-    @property
-    def prompt(self) -> str:
-        return "\n".join(str(message.get("content")) for message in self.request.messages)
-
-
-class Reaction:
-    """What the server does with a request: it writes to the connection, and says whether the connection lives on."""
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Say(Reaction):
-    """A good reply after `delay` seconds; a number in `usage` for the prompt's and the completion's tokens."""
-
-    text: str | None
-    delay: float = 0.0
-    finish: str | None = "stop"
-    refusal: str | None = None
-    reasoning: str | None = None
-    choices: int | None = None
-    usage: tuple[int, int] | None = (100, 20)
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        await asyncio.sleep(self.delay)
-        one = Choice(self.text, self.finish, refusal=self.refusal, reasoning=self.reasoning)
-        count = received.request.n if self.choices is None else self.choices
-        usage = None if self.usage is None else Usage(*self.usage)
-        reply = ChatReply(received.request.model, (one,) * count, usage, id=f"chatcmpl-{received.number}", created=1)
-        await wire.answer(200, reply.encode())
-        return True
-
-
-@dataclass(frozen=True)
-class Status(Reaction):
-    """An error status with an error body."""
-
-    code: int
-    fault: Fault = field(default_factory=lambda: Fault("as told"))
-    headers: Mapping[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        await asyncio.sleep(self.delay)
-        await wire.answer(self.code, self.fault.encode(), self.headers)
-        return True
-
-
-@dataclass(frozen=True)
-class Body(Reaction):
-    """Any bytes as the body of a status 200."""
-
-    body: bytes
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        await wire.answer(200, self.body, {"content-type": self.content_type, **self.headers})
-        return True
-
-
-@dataclass(frozen=True)
-class Stall(Reaction):
-    """Nothing for `seconds`, then the line goes dead."""
-
-    seconds: float = 30.0
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        await asyncio.sleep(self.seconds)
-        return False
-
-
-@dataclass(frozen=True)
-class HangUp(Reaction):
-    """The connection closes without a word."""
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        return False
-
-
-@dataclass(frozen=True)
-class Half(Reaction):
-    """Half a JSON: the connection closes in the middle of the body that was announced."""
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        body = ChatReply("m", (Choice("a reply that breaks off"),)).encode()
-        await wire.write(wire.head(200, len(body)) + body[: len(body) // 2])
-        return False
-
-
-@dataclass(frozen=True)
-class Drip(Reaction):
-    """A good reply, one byte at a time."""
-
-    pause: float = 0.05
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        body = ChatReply("m", (Choice("slow"),)).encode()
-        await wire.write(wire.head(200, len(body)))
-        for k in range(len(body)):
-            await wire.write(body[k : k + 1])
-            await asyncio.sleep(self.pause)
-        return True
-
-
-@dataclass(frozen=True)
-class Flood(Reaction):
-    """A body without an end, in chunks; `announced` puts a length into the head instead."""
-
-    announced: int | None = None
-    most: int = 64 * 1024 * 1024
-
-    async def act(self, wire: Connection, received: Received) -> bool:
-        head = wire.head(200, self.announced)
-        await wire.write(head)
-        chunk = b"x" * 65536
-        for _ in range(self.most // len(chunk)):
-            wire.flooded += len(chunk)
-            await wire.write(chunk if self.announced is not None else b"%x\r\n%s\r\n" % (len(chunk), chunk))
-        return False
 
 
 class Connection:
@@ -184,13 +94,14 @@ class Connection:
         self.server.statuses.append((time.monotonic(), status))
         await self.write(self.head(status, len(body), headers) + body)
 
-    async def read(self) -> tuple[dict[str, str], bytes] | None:
-        """Headers and body of the next request; None when the client has gone."""
+    async def read(self) -> tuple[str, dict[str, str], bytes] | None:
+        """Path, headers and body of the next request; None when the client has gone."""
         try:
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            pairs = (line.partition(":") for line in head.split("\r\n")[1:] if line)
+            lines = head.split("\r\n")
+            pairs = (line.partition(":") for line in lines[1:] if line)
             headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-            return headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
+            return lines[0].split(" ")[1], headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
@@ -220,7 +131,9 @@ class ChatServer:
     """The server, in a thread of its own; a context manager.
 
     `say` is the text of good replies, or a function from `Received` to it; `latency` their seconds; `limit` a rate limit;
-    `key` an API key that requests must bring; `takes_schema=False` refuses ``response_format`` with a 400.
+    `key` an API key that requests must bring; `takes_schema=False` refuses a schema and `takes_json=False` any other
+    ``response_format`` with a 400; `gives_logprobs=False` leaves log-probabilities out, `scores=False` those of prompts;
+    `tokenizes=False` answers 404 to /tokenize.
     """
 
     def __init__(
@@ -230,12 +143,20 @@ class ChatServer:
         limit: Limit | None = None,
         key: str | None = None,
         takes_schema: bool = True,
+        takes_json: bool = True,
+        gives_logprobs: bool = True,
+        scores: bool = True,
+        tokenizes: bool = True,
     ) -> None:
         self._say = say
         self._latency = latency
         self._limit = limit
         self._key = key
         self._takes_schema = takes_schema
+        self._takes_json = takes_json
+        self._tokenizes = tokenizes
+        self.gives_logprobs = gives_logprobs
+        self.scores = scores
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chat-server", daemon=True)
         self._server: asyncio.Server | None = None
@@ -303,15 +224,18 @@ class ChatServer:
             self._open.discard(task)
             writer.close()
 
-    async def _handle(self, wire: Connection, headers: dict[str, str], body: bytes) -> bool:
+    async def _handle(self, wire: Connection, path: str, headers: dict[str, str], body: bytes) -> bool:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         try:
             try:
-                request = parse_request(body)
+                parse = _PARSERS[path]
+                request = parse(body)
+            except KeyError:
+                return await Status(404, Fault("Not Found")).act(wire, None)  # type: ignore[arg-type]
             except WireError as error:
                 return await Status(400, Fault(str(error), param=error.field)).act(wire, None)  # type: ignore[arg-type]
-            received = Received(len(self.received), time.monotonic(), headers, body, request, self.in_flight)
+            received = Received(len(self.received), time.monotonic(), headers, body, path, request, self.in_flight)
             self.received.append(received)
             reaction = asyncio.ensure_future(self._reaction(received).act(wire, received))
             gone = asyncio.ensure_future(wire.reader.read(1))
@@ -337,9 +261,19 @@ class ChatServer:
             return Status(401, Fault(f"Incorrect API key provided: {given}", code="invalid_api_key"))
         if self._limit is not None and not self._limit.admits(received.at):
             return self._limit.refusal()
-        if received.request.schema is not None and not self._takes_schema:
+        request = received.request
+        if isinstance(request, TokenizeRequest):
+            return Say("") if self._tokenizes else Status(404, Fault("Not Found"))
+        if (request.schema is not None and not self._takes_schema) or (request.json_object and not self._takes_json):
             return Status(400, Fault("This response_format type is unavailable now", type="invalid_request_error"))
         return self.react(received)
+
+
+_PARSERS: dict[str, Callable[[bytes], ChatRequest | TextRequest | TokenizeRequest]] = {
+    "/v1/chat/completions": parse_request,
+    "/v1/completions": parse_text_request,
+    "/tokenize": parse_tokenize_request,
+}
 
 
 def main() -> None:
@@ -347,10 +281,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--say", default="ok")
+    parser.add_argument("--rate", type=float, help="limit of requests a second")
+    parser.add_argument("--burst", type=float, default=1.0)
+    parser.add_argument("--retry-after")
     options = parser.parse_args()
-    with ChatServer(say=options.say, latency=options.latency) as server:
+    limit = None if options.rate is None else Limit(options.rate, options.burst, options.retry_after)
+    with ChatServer(say=options.say, latency=options.latency, limit=limit) as server:
         print(server.url, flush=True)
-        sys.stdin.read()
+        for _ in sys.stdin:
+            answered, server.statuses = server.statuses, []
+            refused = [at - answered[0][0] for at, status in answered if status == 429]
+            late = Counter(int(after) for after in refused if after >= 1)
+            counts = {"ok": len(answered) - len(refused), "refused": len(refused), "after_first_second": late.total()}
+            print(json.dumps({**counts, "most_in_a_later_second": max(late.values(), default=0)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from plaudit.errors import SpecError
 
 REWARDS = "plaudit.rewards"
 MODELS = "plaudit.models"
+ENCODERS = "plaudit.encoders"
 
 
 @lru_cache(maxsize=8)

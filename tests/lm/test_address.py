@@ -16,9 +16,12 @@ MODELS = st.builds(
     requests_per_minute=st.none() | st.floats(0.001, 1e6),
     max_in_flight=st.integers(1, 500),
     timeout=st.floats(0.001, 1e6),
-    structured=st.sampled_from(["auto", "prompt", "json_schema"]),
+    structured=st.sampled_from(["auto", "prompt", "json_schema", "json_object"]),
     budget_tokens=st.none() | st.integers(0, 10**9),
     price_prompt=st.floats(0, 1e3),
+    api=st.sampled_from(["chat", "completions", "auto"]),
+    token_ids=st.booleans(),
+    cache=st.none() | st.just("a folder/of mine"),
     revision=st.none() | st.text(min_size=1, max_size=10).filter(lambda t: t.encode("utf-8", "ignore").decode() == t),
 )
 
@@ -65,3 +68,4 @@ def test_the_version_is_the_name_with_the_revision():
     assert OpenAIModel("m").version == "openai:m"
     assert OpenAIModel("m", base_url="http://elsewhere/v1").version == "openai:m"
     assert OpenAIModel("m", revision="2026-01").version == "openai:m@2026-01"
+    assert OpenAIModel("m", api="completions").version == "openai:m?api=completions", "a text is not put into a chat template"

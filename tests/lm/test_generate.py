@@ -16,7 +16,7 @@ from plaudit.types import LanguageModel, Sampling
 
 def test_it_is_a_language_model(model):
     assert isinstance(model, LanguageModel)
-    assert model.abilities == {"generate", "schema"}
+    assert model.abilities == {"generate", "schema", "logprobs"}
 
 
 def test_completions_come_in_the_order_of_the_conversations(server, model):
@@ -152,7 +152,6 @@ def test_one_failing_conversation_cancels_the_others_and_raises(server, model):
     [
         ((["a"], 0), "n is 0"),
         (("one text",), "expected a list of conversations"),
-        ((["a"], 1, Sampling(logprobs=True)), "no log-probabilities"),
     ],
 )
 def test_what_it_cannot_do_is_said(model, arguments, message):

@@ -92,7 +92,7 @@ def test_the_key_leaks_nowhere(key, server, caplog, capfd):
             error = error.__cause__ or error.__context__
         seen += [repr(pickle.loads(pickle.dumps(caught.value)))]
     seen += [record.getMessage() for record in caplog.records] + list(capfd.readouterr())
-    assert len(caplog.records) > 10
+    assert len(caplog.records) >= 5
     assert not [text for text in seen if KEY in text]
 
 

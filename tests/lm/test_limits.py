@@ -1,14 +1,16 @@
 """Limits on calls in flight, requests, tokens and budgets hold; a server that refuses for its rate is not stormed."""
 
-import heapq
-import random
+import copy
 import time
+from collections import Counter
+from itertools import pairwise
 from statistics import median
 
 import pytest
+from limiters import FixedWindow, SlidingWindow, TokenBucket, simulated
 from servers import ChatServer, Limit, Say
 
-from plaudit.lm import BudgetSpent, OpenAIModel
+from plaudit.lm import OpenAIModel
 from plaudit.lm._pace import Pace
 from plaudit.lm._throttle import Bucket
 
@@ -48,94 +50,110 @@ def test_tokens_per_minute_are_kept_after_what_calls_really_take(server):
 
 @pytest.mark.parametrize("retry_after", [None, "1"])
 def test_a_rate_limited_server_is_used_to_its_limit_and_not_stormed(retry_after):
-    rate, n = 60.0, 180
+    rate, n = 60.0, 240
     with ChatServer(latency=0.02, limit=Limit(rate, burst=60, retry_after=retry_after)) as server:
         before = time.monotonic()
         drawn = OpenAIModel("m", base_url=server.url).generate(["a"] * n)
         seconds = time.monotonic() - before
     assert len(drawn) == n
-    assert n / seconds > 0.5 * rate
-    # The first burst is refused at most once per call in flight; after it, refusals are rare.
-    assert server.count(429) <= 64 + 0.08 * n
+    assert n / seconds > 0.7 * rate, "of which a busy machine may take a part; benchmarks/openai_client.py has the strict figure"
+    assert server.count(429) <= 24 + 0.08 * n
     late = [status for at, status in server.statuses if at > server.statuses[0][0] + 1.0]
     assert late.count(429) <= 0.08 * n
 
 
-def simulated(rate, burst, retry_after, n, latency=0.05, in_flight=64):
-    """Seconds and refusals for n calls against a token bucket, in simulated time: the real `Pace`, no sockets."""
-    rng, pace, learned = random.Random(1), Pace(), Bucket(1.0, 1.0, 0.0)
-    pace._jitter.seed(1)
-    now, level, refilled, flying, done, refused, due, count = 0.0, burst, 0.0, [], 0, 0, n, 0
-    while done < n:
-        delay = None
-        if due and len(flying) < in_flight:
-            pace_rate = pace.rate(now)
-            delay = pace.paused_until - now
-            if pace_rate is not None:
-                learned.change(pace_rate, max(1.0, pace_rate * 0.02), now)
-                delay = max(delay, learned.delay(1.0, now))
-        if delay is not None and delay <= 0:
-            if pace.rate(now) is not None:
-                learned.take(1.0, now)
-            pace.went_out(now)
-            arrival = now + rng.uniform(0, 0.002)
-            level, refilled = min(burst, level + max(0.0, arrival - refilled) * rate), max(refilled, arrival)
-            admitted = level >= 1
-            level -= admitted
-            due, count = due - 1, count + 1
-            heapq.heappush(flying, (arrival + (latency if admitted else 0.005), count, admitted, pace.epoch))
-            now += 0.0005
-            continue
-        wake = [now + min(delay, 0.5) + rng.uniform(0, 0.001)] if delay is not None else []
-        if flying and (not wake or flying[0][0] <= wake[0]):
-            at, _, admitted, epoch = heapq.heappop(flying)
-            now = max(now, at)
-            if admitted:
-                done += 1
-                pace.was_accepted(epoch)
-            else:
-                refused, due = refused + 1, due + 1
-                pace.was_refused(epoch, retry_after, now)
-        else:
-            now = max(now, wake[0])
-    return now, refused
+SIMULATED = [
+    # limit, what the server asks for, share of the limit that is used at least, refused at most (beside the first second)
+    (TokenBucket(5, 5), None, 0.95, 0.03),
+    (TokenBucket(50, 50), None, 0.95, 0.03),
+    (TokenBucket(50, 1), None, 0.94, 0.03),
+    (TokenBucket(20, 1), None, 0.95, 0.04),
+    (TokenBucket(200, 200), None, 0.95, 0.03),
+    (FixedWindow(50), None, 0.95, 0.03),
+    (SlidingWindow(50), None, 0.95, 0.03),
+    (TokenBucket(5, 5), 1.0, 0.95, 0.02),
+    (TokenBucket(50, 50), 1.0, 0.95, 0.01),
+    (TokenBucket(200, 200), 1.0, 0.95, 0.01),
+    (FixedWindow(50), 1.0, 0.85, 0.01),
+    (SlidingWindow(50), 1.0, 0.85, 0.01),
+    (TokenBucket(20, 1), 1.0, 0.8, 0.01),
+]
 
 
-@pytest.mark.parametrize(
-    ("rate", "burst", "retry_after", "n", "share"),
-    [
-        (40, 40, 1.0, 4000, 0.85),
-        (40, 10, 1.0, 4000, 0.75),
-        (40, 1, None, 4000, 0.6),
-        (200, 200, 1.0, 4000, 0.85),
-        (5, 5, 1.0, 2000, 0.85),
-        (0.5, 1, 2.0, 300, 0.6),
-        (10, 600, 30.0, 3000, 0.85),
-    ],
-)
-def test_the_learned_rate_comes_near_to_the_servers_in_the_long_run(rate, burst, retry_after, n, share):
-    seconds, refused = simulated(rate, burst, retry_after, n)
-    assert n / seconds >= share * rate
-    assert refused <= 64 + 0.06 * n + 60
+def names(value):
+    return f"{type(value).__name__}{value.rate}" if hasattr(value, "admits") else None
+
+
+@pytest.mark.parametrize(("limiter", "retry_after", "share", "refused"), SIMULATED, ids=names)
+def test_the_learned_rate_comes_near_to_the_servers(limiter, retry_after, share, refused):
+    limiter = copy.deepcopy(limiter)
+    events = simulated(limiter, 60.0, retry_after)
+    assert sum(admitted for _, admitted in events) >= share * limiter.rate * 60
+    late = [admitted for at, admitted in events if at > 1.0]
+    assert late.count(False) <= refused * len(late) + 8
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0])
+@pytest.mark.parametrize("rate", [5, 50, 200])
+def test_refusals_never_come_in_a_storm(rate, retry_after):
+    for limiter in (TokenBucket(rate, 1), TokenBucket(rate, rate), FixedWindow(rate), SlidingWindow(rate)):
+        refused = Counter(int(at) for at, admitted in simulated(limiter, 30.0, retry_after) if not admitted)
+        assert refused[0] <= 24, "before anything is known"
+        assert max((count for second, count in refused.items() if second), default=0) <= max(4, 0.06 * rate)
+
+
+def test_a_limit_that_comes_down_and_goes_up_again_is_followed():
+    limiter = TokenBucket(100, 10)
+
+    class Changing:
+        def admits(self, now):
+            limiter.rate = 100 if now < 20 or now > 40 else 20
+            return limiter.admits(now)
+
+    events = simulated(Changing(), 70.0)
+    used = [sum(admitted for at, admitted in events if low <= at < low + 10) / 10 for low in (10, 30, 60)]
+    assert used == [pytest.approx(100, rel=0.1), pytest.approx(20, rel=0.1), pytest.approx(100, rel=0.1)]
+
+
+def test_a_server_that_admits_nobody_for_a_minute_is_asked_less_and_less():
+    class Closed:
+        def admits(self, now):
+            return False
+
+    at = [at for at, _ in simulated(Closed(), 120.0) if at > 1.0]
+    assert len(at) <= 12
+    assert max(b - a for a, b in pairwise(at)) >= 20
 
 
 def test_without_refusals_there_is_no_pace():
     pace = Pace()
     for k in range(100):
         pace.went_out(k / 100)
-        pace.was_accepted(pace.epoch)
-    assert pace.rate(1.0) is None
+    assert pace.rate is None
+
+
+def test_an_endpoint_is_entered_softly():
+    pace, now = Pace(), 0.0
+    at = []
+    while now < 0.5:
+        delay = pace.delay(now)
+        if delay == 0:
+            pace.went_out(now)
+            at.append(now)
+        else:
+            now += delay
+    assert sum(t < 0.005 for t in at) <= 17, "a first answer comes before more than a handful went out"
+    assert len(at) > 500, "and half a second later there is no limit to speak of"
 
 
 def test_many_refusals_of_one_burst_pause_once():
     pace = Pace()
-    for _ in range(64):
-        pace.went_out(0.0)
-    for _ in range(44):
-        pace.was_refused(0, None, 0.1)
+    numbers = [pace.went_out(0.0) for _ in range(64)]
+    for number in numbers[20:]:
+        pace.was_refused(0, number, 1.0, 0.1)
     assert pace.epoch == 1
-    assert pace.paused_until < 0.1 + 0.7
-    assert pace.rate(0.2) == pytest.approx(20 * 0.95)
+    assert pace.paused_until == pytest.approx(1.1)
+    assert pace.rate == pytest.approx(20 / 0.25, rel=0.01)
 
 
 def test_a_bucket_goes_into_debt_for_what_is_larger_than_it():
@@ -145,25 +163,3 @@ def test_a_bucket_goes_into_debt_for_what_is_larger_than_it():
     assert bucket.delay(1.0, 0.0) == pytest.approx(4.6)
     bucket.take(-40.0, 0.0)  # it took less than expected
     assert bucket.delay(1.0, 0.0) == pytest.approx(0.6)
-
-
-def test_a_budget_of_calls_is_never_exceeded(server):
-    model = OpenAIModel("m", base_url=server.url, budget_calls=10)
-    with pytest.raises(BudgetSpent, match="10 calls"):
-        model.generate(["a"] * 30)
-    with pytest.raises(BudgetSpent):
-        model.generate(["a"])
-    assert len(server.received) <= 10
-    assert model.spent.calls == 10
-
-
-@pytest.mark.parametrize(
-    "budget", [{"budget_tokens": 250}, {"budget_money": 0.00025, "price_prompt": 1.0, "price_completion": 1.0}]
-)
-def test_a_budget_of_tokens_or_money_stops_further_calls(server, budget):
-    model = OpenAIModel("m", base_url=server.url, **budget)
-    for _ in range(3):  # 120 tokens each
-        model.generate(["a"])
-    with pytest.raises(BudgetSpent):
-        model.generate(["a"])
-    assert len(server.received) == 3

@@ -77,7 +77,7 @@ def test_a_server_that_only_talks_nonsense_is_asked_three_times(server, model, t
 def test_nobody_there_is_unreachable():
     with ChatServer() as gone:
         url = gone.url
-    with pytest.raises(ModelUnreachable, match="ConnectError"):
+    with pytest.raises(ModelUnreachable, match="no connection"):
         OpenAIModel("m", base_url=url, max_retries=1).generate(["a"])
 
 

@@ -140,6 +140,49 @@ def test_a_server_that_refuses_schemas_is_asked_in_words_from_then_on():
     assert "JSON" not in server.received[3].prompt
 
 
+def asked(server):
+    return [(r.request.schema is not None, r.request.json_object, json.dumps(SCHEMA) in r.prompt) for r in server.received]
+
+
+def test_from_schema_to_any_object_to_the_prompt_alone_and_the_endpoint_remembers():
+    with ChatServer(say=TEXT, takes_schema=False, takes_json=False) as server:
+        model = OpenAIModel("m", base_url=server.url)
+        completion = model.generate(["grade"], 1, ASKED)[0][0]
+        assert asked(server) == [(True, False, False), (False, True, True), (False, False, True)]
+        assert (read_json(completion.text, SCHEMA), completion.cost.calls) == (VERDICT, 3)
+        OpenAIModel("m", base_url=server.url).generate(["grade"], 1, ASKED)
+        assert asked(server)[3:] == [(False, False, True)]
+
+
+def test_an_endpoint_that_takes_any_object_stays_with_that():
+    with ChatServer(say=TEXT, takes_schema=False) as server:
+        model = OpenAIModel("m", base_url=server.url)
+        for _ in range(2):
+            assert read_json(model.generate(["grade"], 1, ASKED)[0][0].text, SCHEMA) == VERDICT
+        assert asked(server) == [(True, False, False), (False, True, True), (False, True, True)]
+
+
+def test_a_schema_that_is_no_object_skips_the_format_for_objects():
+    with ChatServer(say="[1, 2]", takes_schema=False) as server:
+        schema = {"type": "array", "items": {"type": "integer"}}
+        text = OpenAIModel("m", base_url=server.url).generate(["numbers"], 1, Sampling(schema=schema))[0][0].text
+        assert read_json(text, schema) == [1, 2]
+        assert [r.request.json_object for r in server.received] == [False, False]
+
+
+def test_many_calls_at_once_fall_back_together():
+    with ChatServer(say=TEXT, takes_schema=False, takes_json=False, latency=0.02) as server:
+        drawn = OpenAIModel("m", base_url=server.url).generate(["grade"] * 16, 1, ASKED)
+        assert all(read_json(row[0].text, SCHEMA) == VERDICT for row in drawn)
+        assert len(server.received) <= 16 * 3
+
+
+def test_any_object_can_be_asked_for_from_the_start():
+    with ChatServer(say=TEXT) as server:
+        OpenAIModel("m", base_url=server.url, structured="json_object").generate(["grade"], 1, ASKED)
+        assert asked(server) == [(False, True, True)]
+
+
 def test_words_can_be_asked_for_from_the_start_and_schemas_insisted_on():
     with ChatServer(say=TEXT, takes_schema=False) as server:
         OpenAIModel("m", base_url=server.url, structured="prompt").generate(["grade"], 1, ASKED)

@@ -16,7 +16,8 @@ from plaudit.types import LanguageModel
 def resolve(address: str) -> LanguageModel:
     """The language model that an address names, through the catalogue's group ``plaudit.models``.
 
-    Raises SpecError for an address without a scheme, an unknown scheme, or options that the back end does not have.
+    Raises SpecError for an address without a scheme, an unknown scheme, ``policy:`` (which only a context can resolve:
+    `model_for`), or options that the back end does not have.
 
     >>> resolve("openai:gpt-x?timeout=5").timeout
     5.0
@@ -24,6 +25,10 @@ def resolve(address: str) -> LanguageModel:
     scheme, colon, rest = address.partition(":")
     if not colon or not scheme:
         raise SpecError(f"model address {address!r}: expected SCHEME:NAME, for example 'openai:gpt-4o-mini'")
+    if scheme == "policy":
+        raise SpecError(
+            f"{address!r} is a model of the call's context: use model_for(address, context) with Context(models={{...}})"
+        )
     factory: Callable[[str], LanguageModel] = catalog.load(catalog.MODELS, scheme)
     return factory(rest)
 
@@ -55,6 +60,10 @@ def openai_model(rest: str) -> OpenAIModel:
 
 
 def _value(option: str, text: str, kind: str) -> Any:
+    if kind == "bool":
+        if text.lower() not in ("true", "false"):
+            raise SpecError(f"model address: option {option} is {text!r}: expected true or false")
+        return text.lower() == "true"
     read: Callable[[str], Any] = int if kind.startswith("int") else float if kind.startswith("float") else str
     try:
         return read(text)

@@ -6,14 +6,13 @@ import asyncio
 import logging
 import random
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from plaudit.lm._endpoint import AttemptFailed, Endpoint
-from plaudit.lm._errors import BudgetSpent, CallError, DeadlinePassed, ModelReplyError
-from plaudit.lm._structured import ask_for_json
+from plaudit.lm._budget import Tally
+from plaudit.lm._endpoint import AttemptFailed, Endpoint, Form, Reply
+from plaudit.lm._errors import AbilityMissing, CallError, DeadlinePassed, ModelReplyError
+from plaudit.lm._phrasing import Request, learned, phrased, refused_ability
 from plaudit.types import Cost
-from plaudit.wire import ChatReply, ChatRequest
 
 if TYPE_CHECKING:
     from plaudit.lm._openai import OpenAIModel
@@ -22,24 +21,12 @@ _FIRST_BACK_OFF, _LONGEST_BACK_OFF = 0.5, 30.0  # seconds
 _NONSENSE_RETRIES = 2
 _log = logging.getLogger("plaudit.lm")
 _jitter = random.Random()
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one or many requests have cost so far; only plaudit's event loop writes it."""
-
-    calls: int = 0
-    tokens: int = 0
-    money: float = 0.0
-
-    def cost(self, seconds: float = 0.0) -> Cost:
-        """The sums, with these wall seconds."""
-        return Cost(seconds, self.calls, self.tokens, self.money)
+R = TypeVar("R", bound=Reply)
 
 
 async def answered(
-    model: OpenAIModel, spent: Tally, endpoint: Endpoint, request: ChatRequest, deadline: float | None
-) -> tuple[ChatReply, Cost]:
+    model: OpenAIModel, spent: Tally, endpoint: Endpoint, form: Form[R], request: Request, deadline: float | None
+) -> tuple[R, Cost]:
     """The reply to a request and what it cost; `spent` is the running total that the model's budget is held against.
 
     Raises a CallError that carries the cost.
@@ -47,7 +34,7 @@ async def answered(
     attempts, begin = _Attempts(model, spent, endpoint), time.monotonic()
     try:
         async with asyncio.timeout_at(deadline) as scope:
-            reply = await attempts.reply(request)
+            reply = await attempts.reply(form, request)
         return reply, attempts.tally.cost(time.monotonic() - begin)
     except CallError as error:
         error.cost = attempts.tally.cost(time.monotonic() - begin)
@@ -69,48 +56,42 @@ class _Attempts:
         self._failures = 0
         self.tally = Tally()
 
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        place = f"{self._model.version} at {self._model.effective_base_url}"
+    async def reply(self, form: Form[R], request: Request) -> R:
+        model = self._model
+        place = f"{model.version} at {model.effective_base_url}"
         while True:
-            phrased = self._phrased(request)
+            said = phrased(request, self._endpoint, model.structured)
             try:
-                return await self._once(phrased)
+                return await self._once(form, said)
             except AttemptFailed as failure:
-                if self._learned(phrased, failure):
+                if learned(said, failure, self._endpoint, model.structured):
                     _log.info("%s: %s; asking in other words from now on", place, failure.message)
                     continue
                 self._failures += 1
                 if not self._goes_on(failure):
-                    attempts = "" if self._failures == 1 else f" (attempt {self._failures}, the last)"
-                    raise failure.error(f"{place}: {failure.message}{attempts}", status=failure.status) from None
+                    raise self._ending(place, said, failure) from None
                 # After "too many requests" the throttle makes everybody wait.
                 pause = 0.0 if failure.refused else _back_off(self._failures, failure.retry_after)
                 _log.info("%s: attempt %d failed: %s; again in %.1f s", place, self._failures, failure.message, pause)
             await asyncio.sleep(pause)
 
-    async def _once(self, request: ChatRequest) -> ChatReply:
+    async def _once(self, form: Form[R], request: Request) -> R:
         model = self._model
-        body = request.encode()
-        reply = await self._endpoint.attempt(body, request.max_tokens, model.timeout, model.largest_reply, self._going_out)
+        most = getattr(request, "max_tokens", 0)
+        reply = await self._endpoint.attempt(
+            form, request.encode(), most, model.timeout, model.largest_reply, self._going_out
+        )  # fmt: skip
         if reply.usage is not None:
-            prompt, completion = reply.usage.prompt_tokens, reply.usage.completion_tokens
             for total in (self.tally, self._spent):
-                total.tokens += prompt + completion
-                total.money += (prompt * model.price_prompt + completion * model.price_completion) / 1e6
+                total.tokens += reply.usage.prompt_tokens + reply.usage.completion_tokens
+                total.money += model.prices.of(reply.usage)
         return reply
 
     def _going_out(self) -> None:
         """Count the call, at the moment when it is sent. Raises BudgetSpent when the budget is."""
-        model, spent = self._model, self._spent
-        for name, used, most in (
-            ("calls", spent.calls, model.budget_calls),
-            ("tokens", spent.tokens, model.budget_tokens),
-            ("money", spent.money, model.budget_money),
-        ):
-            if most is not None and used >= most:
-                raise BudgetSpent(f"{model.version}: the budget of {most:g} {name} is spent ({used:g}); raise budget_{name}")
+        self._model.budget.check(self._spent, self._model.version)
         self.tally.calls += 1
-        spent.calls += 1
+        self._spent.calls += 1
 
     def _goes_on(self, failure: AttemptFailed) -> bool:
         if not failure.retry or self._failures > self._model.max_retries:
@@ -122,35 +103,15 @@ class _Attempts:
         down_since = self._endpoint.down_since
         return down_since is None or time.monotonic() - down_since < self._model.patience
 
-    def _phrased(self, request: ChatRequest) -> ChatRequest:
-        """The request in the words that this endpoint is known to understand."""
-        if request.max_tokens is not None and self._endpoint.max_completion_tokens:
-            request = replace(request, max_tokens_member="max_completion_tokens")
-        structured = self._model.structured
-        if request.schema is None or structured == "json_schema" or (structured == "auto" and self._endpoint.takes_schema):
-            return request
-        return replace(request, schema=None, messages=ask_for_json(request.messages, request.schema))
-
-    def _learned(self, request: ChatRequest, failure: AttemptFailed) -> bool:
-        """Whether the endpoint refused a member of the request that can be put in other words."""
-        if failure.status not in (400, 422) or failure.fault is None:
-            return False
-        said = f"{failure.fault.param} {failure.fault.message}".lower()
-        if request.max_tokens is not None and request.max_tokens_member == "max_tokens" and "max_completion_tokens" in said:
-            self._endpoint.max_completion_tokens = True
-            return True
-        if request.schema is not None and self._model.structured == "auto" and _blames_schema(said):
-            self._endpoint.takes_schema = False
-            return True
-        return False
+    def _ending(self, place: str, request: Request, failure: AttemptFailed) -> CallError:
+        attempts = "" if self._failures == 1 else f" (attempt {self._failures}, the last)"
+        ability = refused_ability(request, failure)
+        if ability is not None:
+            return AbilityMissing(f"{place} lacks the ability {ability!r}: {failure.message}", status=failure.status)
+        return failure.error(f"{place}: {failure.message}{attempts}", status=failure.status)
 
 
 def _back_off(failures: int, retry_after: float | None) -> float:
     """Seconds to wait before the next attempt: doubling, jittered, not below what the endpoint asks for."""
     doubling: float = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2.0 ** min(failures - 1, 20))
     return max(doubling * _jitter.uniform(0.5, 1.0), retry_after or 0.0)
-
-
-def _blames_schema(said: str) -> bool:
-    words = ("response_format", "response format", "json_schema", "structured output", "guided", "grammar")
-    return any(word in said for word in words)

@@ -10,16 +10,43 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
+from typing import Generic, Literal, Protocol, TypeVar
 
-import httpx
-
-from plaudit.lm._connections import Answer, Connections, TooLarge
+from plaudit.lm._connections import Answer, ConnectionFailed, Connections, TooLarge
 from plaudit.lm._errors import BudgetSpent, CallError, ModelRateLimited, ModelRejected, ModelReplyError, ModelUnreachable
-from plaudit.lm._throttle import Throttle
-from plaudit.wire import ChatReply, Fault, Usage, WireError, parse_fault, parse_reply
+from plaudit.lm._throttle import Throttle, Ticket
+from plaudit.wire import Fault, Usage, WireError, parse_fault
 
 _RETRIED = {408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529}
 _MOST_ENDPOINTS = 64
+_KEY_REFUSED_SECONDS = 60.0  # for which a key that was refused is not sent again
+
+Structure = Literal["json_schema", "json_object", "prompt"]
+
+
+class Reply(Protocol):
+    """What an endpoint answers: it may say how many tokens it counted."""
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+
+R = TypeVar("R", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[R]):
+    """A format that an endpoint answers in.
+
+    Fields:
+        path: behind the base URL.
+        name: what a reply is called in errors.
+        parse: reads the body of a reply; raises WireError.
+    """
+
+    path: str
+    name: str
+    parse: Callable[[bytes], R]
 
 
 class AttemptFailed(Exception):
@@ -60,6 +87,7 @@ class EndpointKey:
 
     pid: int
     base_url: str
+    key_env: str
     key: str | None = field(repr=False)
     model: str
     requests_per_minute: float | None
@@ -72,7 +100,7 @@ class Endpoint:
     """Lives on plaudit's event loop; every model object with the same `EndpointKey` uses the same one.
 
     Fields:
-        takes_schema: it understands ``response_format``; False once it refused it.
+        structure: how it is asked for JSON: the next way once it refused one.
         max_completion_tokens: it wants that member's new name; True once it refused the old one.
         down_since: instant of the first failure since the last answer; None = it answers.
     """
@@ -84,9 +112,10 @@ class Endpoint:
         self._tokens_per_byte = 0.25
         self._completion_tokens: float | None = None
         self.throttle = Throttle(key.requests_per_minute, key.tokens_per_minute, key.max_in_flight, key.max_retry_after)
-        self.takes_schema = True
+        self.structure: Structure = "json_schema"
         self.max_completion_tokens = False
         self.down_since: float | None = None
+        self._key_refused: tuple[float, str] | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -98,8 +127,8 @@ class Endpoint:
         self._connections.close()
 
     async def attempt(
-        self, body: bytes, max_tokens: int | None, timeout: float, largest: int, going_out: Callable[[], None]
-    ) -> ChatReply:
+        self, form: Form[R], body: bytes, max_tokens: int | None, timeout: float, largest: int, going_out: Callable[[], None]
+    ) -> R:
         """Wait for the throttle, call `going_out`, send the request once, read the reply.
 
         Raises AttemptFailed; ModelRateLimited when the endpoint asked for too long a pause; what `going_out` raises.
@@ -109,10 +138,11 @@ class Endpoint:
             ticket = await self.throttle.admit(self._expected_tokens(body, max_tokens))
             used = None
             try:
+                self._refuse_refused_key()
                 going_out()
-                answer = await self._post(body, timeout, largest)
-                self._note(answer, ticket.epoch)
-                reply = self._read(answer)
+                answer = await self._post(form.path, body, timeout, largest)
+                self._note(answer, ticket)
+                reply = self._read(answer, form)
                 used = self._learn(body, reply.usage)
                 return reply
             finally:
@@ -120,41 +150,50 @@ class Endpoint:
         finally:
             self._users -= 1
 
-    async def _post(self, body: bytes, timeout: float, largest: int) -> Answer:
-        headers = {"content-type": "application/json"}
-        if self._key.key is not None:
-            headers["authorization"] = f"Bearer {self._key.key}"
+    async def _post(self, path: str, body: bytes, timeout: float, largest: int) -> Answer:
+        headers = {} if self._key.key is None else {"authorization": f"Bearer {self._key.key}"}
         try:
-            answer = await self._connections.post(f"{self._key.base_url}/chat/completions", body, headers, timeout, largest)
+            answer = await self._connections.post(self._url(path), body, headers, timeout, largest)
             return self._redacted_answer(answer)
         except TooLarge as error:
             raise AttemptFailed(ModelReplyError, str(error), retry=False) from error
         except TimeoutError:
             message = f"no answer within {timeout:g} s"
-        except httpx.TransportError as error:
-            message = f"the connection failed: {type(error).__name__}: {self._redacted(str(error))}"
+        except ConnectionFailed as error:
+            message = f"the connection failed: {self._redacted(str(error))}"
         # Outside the handlers: what the transport raised may hold the request with its key.
         if self.down_since is None:
             self.down_since = time.monotonic()
         raise AttemptFailed(ModelUnreachable, message, retry=True)
 
-    def _note(self, answer: Answer, epoch: int) -> None:
+    def _url(self, path: str) -> str:
+        base = self._key.base_url
+        # Counting tokens is no part of OpenAI's interface: servers have it beside that, not under it.
+        return (base.removesuffix("/v1") if path == "/tokenize" else base) + path
+
+    def _refuse_refused_key(self) -> None:
+        """Raise AttemptFailed when this key was refused a moment ago: another call would be refused just so."""
+        if self._key_refused is not None:
+            at, message = self._key_refused
+            if time.monotonic() - at < _KEY_REFUSED_SECONDS:
+                raise AttemptFailed(ModelRejected, f"{message}; refused a moment ago, not sent again", retry=False, status=401)
+            self._key_refused = None
+
+    def _note(self, answer: Answer, ticket: Ticket) -> None:
         if answer.status < 500:
             self.down_since = None
         elif self.down_since is None:
             self.down_since = time.monotonic()
         if _is_refusal(answer):
-            self.throttle.pace.was_refused(epoch, _retry_after(answer), time.monotonic())
-        else:
-            self.throttle.pace.was_accepted(epoch)
+            self.throttle.pace.was_refused(ticket.epoch, ticket.number, _retry_after(answer), time.monotonic())
 
-    def _read(self, answer: Answer) -> ChatReply:
+    def _read(self, answer: Answer, form: Form[R]) -> R:
         if 200 <= answer.status < 300:
             try:
-                return parse_reply(answer.body)
+                return form.parse(answer.body)
             except WireError as error:
                 excerpt = parse_fault(answer.body).message[:120]
-                message = f"the answer is no Chat Completions reply: {error}; it begins {excerpt!r}"
+                message = f"the answer is no {form.name} reply: {error}; it begins {excerpt!r}"
                 raise AttemptFailed(ModelReplyError, message, retry=True, status=answer.status) from None
         raise self._failure(answer)
 
@@ -167,7 +206,10 @@ class Endpoint:
         fault = parse_fault(answer.body)
         message = f"status {status}: {fault.message or 'no message'}"
         if status in (401, 403):
-            message += " (no API key was sent)" if self._key.key is None else " (an API key was sent)"
+            sent = "no API key was sent" if self._key.key is None else "an API key was sent"
+            message += f" ({sent}; the environment variable {self._key.key_env} holds it)"
+        if status == 401 and self._key.key is not None:
+            self._key_refused = (time.monotonic(), message)
         error: type[CallError] = ModelRejected
         retry = status in _RETRIED
         if status == 429:

@@ -28,6 +28,10 @@ class ModelRejected(CallError):
     """The endpoint refuses this request for good (a status 3xx or 4xx); the message repeats what it says."""
 
 
+class AbilityMissing(ModelRejected):
+    """The endpoint lacks what the call needs (``logprobs``, ``read``, ``/tokenize``): it refuses it, or leaves it out."""
+
+
 class ModelRateLimited(CallError):
     """The endpoint kept answering that there are too many requests, or asked for a longer wait than allowed."""
 

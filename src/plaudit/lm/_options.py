@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,13 @@ def check_number(thing: Any, name: str, *, above: float | None = None, at_least:
     if not fits or (above is not None and not value > above) or (at_least is not None and not value >= at_least):
         bound = f"above {above:g}" if above is not None else f"of at least {at_least:g}"
         raise SpecError(f"{name} is {value!r}: expected a {'whole ' if whole else ''}number {bound}")
+
+
+def check_word(thing: Any, name: str, words: Sequence[str]) -> None:
+    """Raise SpecError unless that field of an object is one of the words."""
+    value = getattr(thing, name)
+    if value not in words:
+        raise SpecError(f"{name} is {value!r}: expected {', '.join(map(repr, words[:-1]))} or {words[-1]!r}")
 
 
 def check_base_url(url: Any, name: str) -> None:

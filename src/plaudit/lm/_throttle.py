@@ -14,7 +14,7 @@ from plaudit.lm._errors import ModelRateLimited
 from plaudit.lm._pace import Pace
 
 _LONGEST_NAP = 0.5  # seconds; a sleeper looks again, because limits change while it sleeps
-_SAVED_SECONDS = 0.02  # of the learned rate: an event loop does not wake to the millisecond
+_SLEEP_ERROR = 0.001  # seconds by which an event loop wakes late: a call that is due waits for the rest of its time awake
 
 
 class Bucket:
@@ -46,12 +46,6 @@ class Bucket:
         self._refill(now)
         self._level = min(self.capacity, self._level - amount)
 
-    def change(self, rate: float, capacity: float, now: float) -> None:
-        """Go on with another rate; what is saved up stays, as far as it fits."""
-        self._refill(now)
-        self.rate, self.capacity = rate, capacity
-        self._level = min(self._level, capacity)
-
     def _refill(self, now: float) -> None:
         self._level = min(self.capacity, self._level + (now - self._at) * self.rate)
         self._at = now
@@ -59,9 +53,10 @@ class Bucket:
 
 @dataclass(slots=True)
 class Ticket:
-    """A call that was let out: in which epoch of the pace, with how many tokens booked."""
+    """A call that was let out: in which epoch of the pace, as which call of it, with how many tokens booked."""
 
     epoch: int
+    number: int
     tokens: float
 
 
@@ -82,7 +77,6 @@ class Throttle:
         self._turn = asyncio.Lock()
         self._requests = _per_minute(requests_per_minute, 1.0, now)
         self._tokens = _per_minute(tokens_per_minute, 6.0, now)
-        self._learned = Bucket(1.0, 1.0, now)
         self._longest_pause = longest_pause
         self.pace = Pace()
 
@@ -95,7 +89,7 @@ class Throttle:
         try:
             async with self._turn:
                 while (delay := self._delay(tokens, time.monotonic())) > 0:
-                    await asyncio.sleep(min(delay, _LONGEST_NAP))
+                    await asyncio.sleep(min(delay - _SLEEP_ERROR, _LONGEST_NAP) if delay > 2 * _SLEEP_ERROR else 0)
                 return self._let_out(tokens, time.monotonic())
         except BaseException:
             self._slots.release()
@@ -114,15 +108,11 @@ class Throttle:
                 f"the endpoint asks to wait for another {pause:.0f} s, more than max_retry_after={self._longest_pause:g} s",
                 status=429,
             )
-        delays = [pause]
+        delays = [pause, self.pace.delay(now)]
         if self._requests is not None:
             delays.append(self._requests.delay(1.0, now))
         if self._tokens is not None:
             delays.append(self._tokens.delay(tokens, now))
-        rate = self.pace.rate(now)
-        if rate is not None:
-            self._learned.change(rate, max(1.0, rate * _SAVED_SECONDS), now)
-            delays.append(self._learned.delay(1.0, now))
         return max(delays)
 
     def _let_out(self, tokens: float, now: float) -> Ticket:
@@ -130,10 +120,7 @@ class Throttle:
             self._requests.take(1.0, now)
         if self._tokens is not None:
             self._tokens.take(tokens, now)
-        if self.pace.rate(now) is not None:
-            self._learned.take(1.0, now)
-        self.pace.went_out(now)
-        return Ticket(self.pace.epoch, tokens)
+        return Ticket(self.pace.epoch, self.pace.went_out(now), tokens)
 
 
 def _per_minute(limit: float | None, seconds: float, now: float) -> Bucket | None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plaudit.wire._fault import fault_message
 from plaudit.wire._json import (
     WireError,
     decode_json,
@@ -18,14 +17,8 @@ from plaudit.wire._json import (
     need_text,
     optional_text,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens that a request was counted with; a member that the server leaves out is 0."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+from plaudit.wire._text_reply import choice_entries
+from plaudit.wire._usage import Usage, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +92,7 @@ class ChatReply:
             "choices": [choice.body(k) for k, choice in enumerate(self.choices)],
         }
         if self.usage is not None:
-            total = self.usage.prompt_tokens + self.usage.completion_tokens
-            body["usage"] = {
-                "prompt_tokens": self.usage.prompt_tokens,
-                "completion_tokens": self.usage.completion_tokens,
-                "total_tokens": total,
-            }
+            body["usage"] = self.usage.body()
         return body
 
     def encode(self) -> bytes:
@@ -118,13 +106,8 @@ def parse_reply(body: bytes) -> ChatReply:
     Raises WireError that names the member; for an error object that came with a status of success, it repeats its message.
     """
     members = need_object(decode_json(body), "body")
-    if "choices" not in members:
-        message = fault_message(members)
-        given = "none" if message is None else f"an error object: {message}"
-        raise WireError("choices", "a member of that name", given)
-    entries = need_list(members["choices"], "choices", at_least=1)
     choices: dict[int, Choice] = {}
-    for k, entry in enumerate(entries):
+    for k, entry in enumerate(choice_entries(members)):
         index = need_count(need_object(entry, f"choices[{k}]").get("index", k), f"choices[{k}].index")
         if index in choices:
             raise WireError(f"choices[{k}].index", "an index of its own", "one that another choice has")
@@ -132,7 +115,7 @@ def parse_reply(body: bytes) -> ChatReply:
     return ChatReply(
         model=need_text(members.get("model", ""), "model"),
         choices=tuple(choices[index] for index in sorted(choices)),
-        usage=_usage(members.get("usage")),
+        usage=usage_of(members.get("usage")),
         id=need_text(members.get("id", ""), "id"),
         created=need_count(members.get("created", 0), "created"),
     )
@@ -166,11 +149,3 @@ def _logprobs(value: Any, field: str) -> tuple[TokenLogprob, ...] | None:
         token, logprob = need_text(members.get("token"), f"{at}.token"), need_number(members.get("logprob"), f"{at}.logprob")
         found.append(TokenLogprob(token, logprob))
     return tuple(found)
-
-
-def _usage(value: Any) -> Usage | None:
-    if value is None:
-        return None
-    members = need_object(value, "usage")
-    counts = [need_count(members.get(name, 0), f"usage.{name}") for name in ("prompt_tokens", "completion_tokens")]
-    return Usage(*counts)

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from plaudit.wire._json import (
     WireError,
     decode_json,
-    describe,
     encode_json,
     need_count,
     need_flag,
     need_list,
-    need_number,
     need_object,
     need_text,
     optional_text,
 )
+from plaudit.wire._members import optional_number, response_format, schema_of, stops
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 MaxTokensMember = Literal["max_tokens", "max_completion_tokens"]
@@ -37,6 +36,7 @@ class ChatRequest:
         stop: texts that end a completion.
         schema: JSON schema for ``response_format``; None = free text.
         schema_name: the schema's name, which the format requires.
+        json_object: ask for any JSON object instead; not with a schema.
         logprobs: ask for log-probabilities of the sampled tokens.
         max_tokens_member: what `max_tokens` is called: some models take only ``max_completion_tokens``.
         extra: further members of the body, as they are.
@@ -46,6 +46,8 @@ class ChatRequest:
     >>> ChatRequest("m", [{"role": "user", "content": "hi"}], temperature=0.0).body()["temperature"]
     0.0
     """
+
+    path: ClassVar[str] = "/chat/completions"
 
     model: str
     messages: Sequence[Mapping[str, Any]]
@@ -57,6 +59,7 @@ class ChatRequest:
     seed: int | None = None
     schema: Mapping[str, Any] | None = None
     schema_name: str = "reply"
+    json_object: bool = False
     logprobs: bool = False
     max_tokens_member: MaxTokensMember = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -80,9 +83,7 @@ class ChatRequest:
             body[self.max_tokens_member] = self.max_tokens
         if self.stop:
             body["stop"] = list(self.stop)
-        if self.schema is not None:
-            named = {"name": self.schema_name, "strict": True, "schema": self.schema}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        body |= response_format(self.schema, self.schema_name, self.json_object)
         if self.logprobs:
             body["logprobs"] = True
         return {**body, **self.extra}
@@ -109,18 +110,19 @@ def parse_request(body: bytes) -> ChatRequest:
         if name not in members:
             raise WireError(name, "a member of that name", "none")
     both = [name for name in ("max_tokens", "max_completion_tokens") if members.get(name) is not None]
-    schema, schema_name = _schema(members.get("response_format"))
+    schema, schema_name, json_object = schema_of(members.get("response_format"))
     return ChatRequest(
         model=need_text(members["model"], "model"),
         messages=need_list(members["messages"], "messages", at_least=1),
         n=need_count(_or(members.get("n"), 1), "n", at_least=1),
-        temperature=_optional_number(members, "temperature"),
-        top_p=_optional_number(members, "top_p"),
+        temperature=optional_number(members, "temperature"),
+        top_p=optional_number(members, "top_p"),
         max_tokens=need_count(members[both[-1]], both[-1], at_least=1) if both else None,
-        stop=_stop(members.get("stop")),
+        stop=stops(members.get("stop")),
         seed=None if members.get("seed") is None else need_count(members["seed"], "seed", at_least=-(2**63)),
         schema=schema,
         schema_name=schema_name,
+        json_object=json_object,
         logprobs=need_flag(_or(members.get("logprobs"), False), "logprobs"),
         max_tokens_member="max_completion_tokens" if both[-1:] == ["max_completion_tokens"] else "max_tokens",
         extra={name: value for name, value in members.items() if name not in _MEMBERS},
@@ -129,31 +131,6 @@ def parse_request(body: bytes) -> ChatRequest:
 
 def _or(value: Any, default: Any) -> Any:
     return default if value is None else value
-
-
-def _optional_number(members: Mapping[str, Any], name: str) -> float | None:
-    return None if members.get(name) is None else need_number(members[name], name)
-
-
-def _stop(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (value,)
-    return tuple(need_text(text, f"stop[{k}]") for k, text in enumerate(need_list(value, "stop")))
-
-
-def _schema(value: Any) -> tuple[Mapping[str, Any] | None, str]:
-    if value is None:
-        return None, "reply"
-    kind = need_object(value, "response_format").get("type")
-    if kind == "text":
-        return None, "reply"
-    if kind != "json_schema":
-        raise WireError("response_format.type", "'text' or 'json_schema'", describe(kind))
-    named = need_object(value.get("json_schema"), "response_format.json_schema")
-    name = need_text(named.get("name"), "response_format.json_schema.name")
-    return need_object(named.get("schema"), "response_format.json_schema.schema"), name
 
 
 def _check_message(message: Any, field: str) -> None:
