@@ -92,8 +92,8 @@ def test_own_candidates_are_scored_picked_and_fooled_and_what_is_left_out_is_sai
     assert result.picking.curves["policy"].accuracy[0] == pytest.approx(0.25)
     assert result.picking.curves["oracle"].accuracy[-1] == 1.0
     assert result.trained is None
-    assert any("1 rows could not be read" in note for note in result.notes)
-    assert any("1 candidates are left out" in note for note in result.notes)
+    assert any("1 row could not be read" in note for note in result.notes)
+    assert any("1 candidate is left out" in note for note in result.notes)
     assert (tmp_path / "run" / "rejected.jsonl").is_file()
     assert write_report(result, []).is_file()
 

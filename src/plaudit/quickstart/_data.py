@@ -54,10 +54,12 @@ def quickstart_on(
     notes = []
     if rejected:
         write_rejected(folder, rejected)
-        notes.append(f"{len(rejected):,} rows could not be read; they are in {folder / 'rejected.jsonl'} with what was expected.")
+        rows = "1 row" if len(rejected) == 1 else f"{len(rejected):,} rows"
+        notes.append(f"{rows} could not be read: see {folder / 'rejected.jsonl'}, which says what was expected.")
     kept, verdicts, left_out = _equal_groups(samples, reward.score(samples))
     if left_out:
-        notes.append(f"{left_out:,} candidates are left out: not scored, or more or fewer to their prompt than to most.")
+        rest = "1 candidate is" if left_out == 1 else f"{left_out:,} candidates are"
+        notes.append(f"{rest} left out: not scored, or more or fewer to their prompt than to most.")
     n = len(kept) // len(dict.fromkeys(sample.group for sample in kept))
     found = Quickstart(folder, Scored(kept, n, verdicts, reward, spec), notes=notes)
     found.seconds["scoring"] = time.monotonic() - began
