@@ -27,9 +27,7 @@ setup: .venv/.installed
 	@touch $@
 
 quickstart: setup
-	$(BIN)/plaudit score examples/reward.yaml examples/candidates.jsonl -o runs/quickstart --overwrite
-	$(BIN)/plaudit rank examples/reward.yaml examples/candidates.jsonl --top 3
-	$(BIN)/plaudit explain examples/reward.yaml examples/candidates.jsonl --row 1
+	$(BIN)/plaudit quickstart -o runs/quickstart
 
 lint: setup
 	$(BIN)/ruff check .
@@ -50,5 +48,10 @@ reproduce: setup
 	@$(BIN)/plaudit reproduce --all -o runs/reproduce; status=$$?; \
 	  [ $$status -le 1 ] && $(BIN)/python docs/generate.py --results runs/reproduce && exit $$status
 
+docs: setup
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
 clean:
-	rm -rf .venv .bootstrap runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .bootstrap runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis
