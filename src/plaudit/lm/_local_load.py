@@ -46,13 +46,18 @@ class _Options:
 
     NUMBERS: ClassVar[tuple[str, ...]] = ("max_tokens", "batch_tokens")
 
+    @property
+    def limit(self) -> str:
+        """What a version says of a limit of its own: completions depend on it where the sampling does not say."""
+        return "" if self.max_tokens is None else f"+max_tokens={self.max_tokens}"
+
 
 def hf_model(rest: str) -> LocalModel:
     """The model of an address ``hf:NAME_OR_FOLDER`` or ``hf:NAME_OR_FOLDER?OPTION=VALUE&…``.
 
     A folder is taken by its path, anything else is a name at the hub or in its cache; ``HF_HUB_OFFLINE=1`` keeps to the cache.
     Code that comes with a model is not run. The version is the digest of the folder's files, or the hub's revision, with the
-    number type.
+    number type and a `max_tokens` that was given.
 
     Options: ``device`` (as torch names it; default a GPU where there is one), ``dtype`` (float32, bfloat16, float16, or auto =
     as the files have it; default float32 on a CPU, else auto), ``max_tokens`` (of a completion, 1,024), ``batch_tokens``,
@@ -108,7 +113,7 @@ def world_model(rest: str) -> WorldModel:
                 policy.model,
                 policy.tokenizer,
                 address=f"world:{rest}",
-                version=f"world:{name}@{folder_digest(folder)}",
+                version=f"world:{name}@{folder_digest(folder)}{options.limit}",
                 max_tokens=WORLD_MAX_TOKENS if options.max_tokens is None else options.max_tokens,
                 batch_tokens=options.batch_tokens,
             )
@@ -241,7 +246,7 @@ def _loaded_from_files(rest: str, name: str, folder: Path | None, content: str |
         live,
         tokenizer,
         address=address,
-        version=None if revision is None else f"{label}@{revision}+{number_type}",
+        version=None if revision is None else f"{label}@{revision}+{number_type}{options.limit}",
         **{name: value for name in _Options.NUMBERS if (value := getattr(options, name)) is not None},
     )
     model._origin = (hf_model, (rest,))
