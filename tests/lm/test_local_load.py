@@ -39,6 +39,8 @@ def test_the_version_is_what_the_folder_holds_and_not_where_it_lies(folder, tmp_
     first, second = hf_model(str(folder)), hf_model(str(elsewhere))
     assert first.version == second.version
     assert first.version != hf_model(f"{folder}?dtype=bfloat16").version
+    assert first.version != hf_model(f"{folder}?max_tokens=7").version
+    assert first.version == hf_model(f"{folder}?batch_tokens=7").version
     configuration = json.loads((elsewhere / "generation_config.json").read_text())
     (elsewhere / "generation_config.json").write_text(json.dumps({**configuration, "eos_token_id": [1, 3]}))
     changed = hf_model(str(elsewhere))

@@ -6,7 +6,7 @@ import threading
 from urllib.parse import parse_qs, quote
 
 from plaudit.errors import ModelError, SpecError
-from plaudit.lm import resolve
+from plaudit.lm import context_name, model_for, model_reads, resolve
 from plaudit.types import Context, LanguageModel
 
 
@@ -22,10 +22,10 @@ class JudgeModel:
         self._given: str | LanguageModel = model
         self._name: str | None = None
         if isinstance(model, str):
-            scheme, colon, rest = model.partition(":")
+            scheme, colon, _ = model.partition(":")
             if not colon or not scheme:
                 raise SpecError(f"model is {model!r}: expected an address such as 'openai:gpt-4o-mini', or 'policy:'")
-            self._name = None if rest else scheme
+            self._name = context_name(model)
             if base_url is not None:
                 self._given = _at(model, base_url)
         elif isinstance(model, LanguageModel):
@@ -38,7 +38,7 @@ class JudgeModel:
     @property
     def reads(self) -> frozenset[str]:
         """What `Facts.reads` must say: the context's model of that name, where it is one."""
-        return frozenset() if self._name is None else frozenset((f"models.{self._name}",))
+        return model_reads(self._given)
 
     @property
     def identity(self) -> str | LanguageModel:
@@ -56,14 +56,7 @@ class JudgeModel:
     def resolve(self, context: Context) -> LanguageModel:
         """The model. Raises SpecError for an unknown address, ModelError when the context lacks it or it cannot write."""
         if self._name is not None:
-            model = context.models.get(self._name)
-            if model is None:
-                known = ", ".join(sorted(context.models)) or "none"
-                raise ModelError(
-                    f"the judge's model is '{self._name}:' and Context.models has no {self._name!r} (it has: {known}): pass it "
-                    "in the context, or give the judge an address such as 'openai:gpt-4o-mini'"
-                )
-            return _able(model)
+            return _able(model_for(self._given, context))
         return self._resolved()
 
     def _resolved(self) -> LanguageModel:
