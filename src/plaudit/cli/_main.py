@@ -49,6 +49,8 @@ def _run(arguments: list[str]) -> int:
     from plaudit.cli._errors import report
     from plaudit.cli._resources import show_warnings
 
+    # Loading a model draws bars of its own, in the middle of ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     show_warnings()
     try:
         status = command_line().main(args=arguments, prog_name="plaudit", standalone_mode=False)
