@@ -90,7 +90,7 @@ def _on_world(out: Path, seed: int, say: Say) -> Quickstart:
         ("See why an answer got what it got.", f"plaudit explain {spec} {answers} --row 1"),
         (
             "Train a reward model on the answers.",
-            f"plaudit train {answers} --model world:arithmetic --head gated-linear -o {out}/rm",
+            f"plaudit train {answers} --model world:arithmetic --layers none --head gated-linear -o {out}/rm",
         ),
         ("Let the reward model rank them.", f"plaudit rank {out}/reward-model {answers} --top 1"),
         ("Train the policy in your own code.", "python examples/grpo.py"),

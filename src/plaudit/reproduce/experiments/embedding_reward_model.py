@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plaudit.reproduce import Progress, Trial, experiment
 
 if TYPE_CHECKING:
-    from plaudit.learned import FeatureRows
+    pass
 
 HEADS = 10
 CANDIDATES = 256
@@ -20,9 +20,9 @@ _CLAIM = "Reusing Embeddings: Reproducible Reward Model Research in Large Langua
 
 @experiment(
     systems=[183],
-    claim=f"An ensemble of reward heads on cached embeddings picks better by the gold reward at large N than one head ({_CLAIM}).",
-    seeds=(0, 1, 2),
-    seconds=90,
+    claim=f"An ensemble of heads on cached embeddings picks better by the gold reward at large N than one head ({_CLAIM}).",
+    seeds=tuple(range(8)),
+    seconds=60,
     smoke=True,
 )
 def embedding_reward_model(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:
@@ -74,9 +74,9 @@ def embedding_reward_model(seed: int, progress: Progress, *, scale: float = 1.0)
 
 @experiment(
     systems=[183],
-    claim=f"A head on frozen embeddings, trained in seconds on a CPU, ranks held-out pairs better than chance and length ({_CLAIM}).",
+    claim=f"A head on frozen embeddings, trained on a CPU, ranks held-out pairs better than chance and length ({_CLAIM}).",
     seeds=(0, 1, 2),
-    seconds=60,
+    seconds=40,
     smoke=0.3,
 )
 def embedding_head(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:
@@ -169,8 +169,10 @@ _SUBJECTS = (
     "Her brother",
 )
 _VERBS = ("painted", "lost", "bought", "studied", "repaired", "forgot", "described", "hid", "admired", "sold")
-_OBJECTS = ("the wooden boat", "a letter", "three apples", "the theorem", "an old clock", "the city map", "a violin", "the broken chair",
-            "some bread", "a garden")  # fmt: skip
+_OBJECTS = (
+    "the wooden boat", "a letter", "three apples", "the theorem", "an old clock", "the city map", "a violin",
+    "the broken chair", "some bread", "a garden",
+)  # fmt: skip
 _PLACES = (
     "by the sea",
     "in the morning",

@@ -32,7 +32,7 @@ _CHOICES = (
     systems=[116],
     claim=f"A light head on what a policy computes anyway picks better answers than its majority vote ({_CLAIM}).",
     seeds=(0, 1, 2),
-    seconds=240,
+    seconds=100,
     smoke=0.15,
 )
 def hidden_state_reward_model(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:
@@ -54,11 +54,11 @@ def hidden_state_reward_model(seed: int, progress: Progress, *, scale: float = 1
     systems=[116],
     claim=f"A gated linear head on hidden states alone picks better answers than the mean log-probability ({_CLAIM}).",
     seeds=(0, 1, 2),
-    seconds=240,
+    seconds=100,
     smoke=0.15,
 )
 def hidden_states_beat_logprob(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:
-    """Best-of-8 of the gated head on the last layer's states, minus that of the mean log-probability; control: shuffled labels."""
+    """Best-of-8 of the gated head on the last layer's states, minus the mean log-probability's; control: shuffled labels."""
     drawn = _drawn(seed, scale, progress)
     choices = [
         ("gated linear, states", "states", "gated_linear"), ("linear on pooled states", "states", "linear"),
@@ -78,8 +78,8 @@ def hidden_states_beat_logprob(seed: int, progress: Progress, *, scale: float = 
 @experiment(
     systems=[116],
     claim=f"The gate over all tokens picks better than the mean over tokens, on the same features ({_CLAIM}).",
-    seeds=(0, 1, 2),
-    seconds=240,
+    seeds=(0, 1, 2, 3, 4, 5),
+    seconds=200,
     smoke=0.15,
 )
 def gate_over_tokens(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:
@@ -154,7 +154,7 @@ def _kinds(rows: FeatureRows) -> dict[str, FeatureRows]:
 
 
 def _picks(drawn: _Drawn, choices: Any, seed: int, progress: Progress, *, shuffle: bool = False) -> dict[str, dict[str, Any]]:
-    """For each (name, features, head): test scores, best-of-8 on validation and test, and AUCs; of the better loss on validation."""
+    """For each (name, features, head): test scores, best-of-8 and AUCs, with the loss that is better on validation."""
     from plaudit.learned import LOSSES, Head, Training, fit_head, score_rows
 
     random = np.random.default_rng(seed)

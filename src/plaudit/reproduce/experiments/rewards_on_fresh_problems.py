@@ -52,7 +52,7 @@ class WrongAnswer(Reward):
     claim="On fresh problems only accurate rewards help: GRPO gains with exact rewards, and not with random or flipped ones "
     "(Reasoning or Memorization? Unreliable Results of Reinforcement Learning Due to Data Contamination).",
     seeds=(0, 1, 2),
-    seconds=420,
+    seconds=530,
     smoke=0.1,
 )
 def only_accurate_rewards_help(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:

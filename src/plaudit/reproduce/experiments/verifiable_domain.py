@@ -38,7 +38,7 @@ class AnswerLine(Reward):
     claim="Verifiable rewards (0.1 format + 0.9 correctness by the answer key) lift a small policy on a domain of its own "
     "(WirelessMathLM: Teaching Mathematical Reasoning for LLMs in Wireless Communications with Reinforcement Learning).",
     seeds=(0, 1, 2),
-    seconds=420,
+    seconds=220,
     smoke=0.1,
 )
 def verifiable_rewards_lift_a_domain(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:
