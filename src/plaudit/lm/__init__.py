@@ -1,4 +1,4 @@
-"""Language models and encoders by address: `hf:`, `world:`, `policy:`, `openai:`, `scripted:`; `encoder:minilm`, `encoder:hf:`."""
+"""Models by address: `hf:`, `world:`, `policy:`, `openai:`, `scripted:`, and encoders: `encoder:minilm`, `encoder:hf:`."""
 
 from plaudit.lm._address import openai_model, resolve
 from plaudit.lm._embedding_cache import CachedEncoder, EmbeddingCache

@@ -222,15 +222,8 @@ class OpenAIModel:
 
     def _blocked(self, instead: str, coroutine: Coroutine[Any, Any, T]) -> T:
         """What a coroutine on plaudit's event loop returns."""
-        if event_loop().is_current:
-            coroutine.close()
-            raise ModelError(f"{self.version}: this would block plaudit's event loop: use 'await {instead}()' there")
-        future = event_loop().submit(coroutine)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        refusal = ModelError(f"{self.version}: this would block plaudit's event loop: use 'await {instead}()' there")
+        return event_loop().wait_for(coroutine, refusal)
 
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.init}

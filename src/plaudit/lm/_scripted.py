@@ -120,15 +120,8 @@ class ScriptedModel:
     ) -> list[list[Completion]]:
         """The next answers; blocks as long as their latencies. As `agenerate`."""
         drawing = self.agenerate(conversations, n, sampling, deadline=deadline)
-        if event_loop().is_current:
-            drawing.close()
-            raise ModelError(f"{self._version}: generate() would block plaudit's event loop: use 'await agenerate()' there")
-        future = event_loop().submit(drawing)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        refusal = ModelError(f"{self._version}: generate() would block plaudit's event loop: use 'await agenerate()' there")
+        return event_loop().wait_for(drawing, refusal)
 
     async def agenerate(
         self,

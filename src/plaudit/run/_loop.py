@@ -50,6 +50,21 @@ class EventLoop:
         """Start a coroutine on the loop; cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
+    def wait_for(self, coroutine: Coroutine[Any, Any, T], refusal: Exception) -> T:
+        """The coroutine's result, blocking the caller; an interrupted wait cancels it.
+
+        Raises `refusal` on the loop's own thread, where the wait would never end.
+        """
+        if self.is_current:
+            coroutine.close()
+            raise refusal
+        future = self.submit(coroutine)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     """Keep the loop running: a task that raises SystemExit leaves `run_forever`, and every later call would wait for good."""

@@ -10,15 +10,14 @@ from plaudit.wire._json import (
     WireError,
     decode_json,
     encode_json,
-    need_count,
     need_list,
     need_number,
     need_object,
     need_text,
     optional_text,
 )
-from plaudit.wire._text_reply import choice_entries
-from plaudit.wire._usage import Usage, usage_of
+from plaudit.wire._text_reply import choices_of, frame_of
+from plaudit.wire._usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +105,7 @@ def parse_reply(body: bytes) -> ChatReply:
     Raises WireError that names the member; for an error object that came with a status of success, it repeats its message.
     """
     members = need_object(decode_json(body), "body")
-    choices: dict[int, Choice] = {}
-    for k, entry in enumerate(choice_entries(members)):
-        index = need_count(need_object(entry, f"choices[{k}]").get("index", k), f"choices[{k}].index")
-        if index in choices:
-            raise WireError(f"choices[{k}].index", "an index of its own", "one that another choice has")
-        choices[index] = _choice(entry, f"choices[{k}]")
-    return ChatReply(
-        model=need_text(members.get("model", ""), "model"),
-        choices=tuple(choices[index] for index in sorted(choices)),
-        usage=usage_of(members.get("usage")),
-        id=need_text(members.get("id", ""), "id"),
-        created=need_count(members.get("created", 0), "created"),
-    )
+    return ChatReply(choices=choices_of(members, _choice), **frame_of(members))
 
 
 def _choice(entry: Mapping[str, Any], field: str) -> Choice:

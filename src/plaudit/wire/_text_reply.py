@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from plaudit.wire._fault import fault_message
 from plaudit.wire._json import (
@@ -20,6 +20,8 @@ from plaudit.wire._json import (
     optional_text,
 )
 from plaudit.wire._usage import Usage, usage_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +109,34 @@ def parse_text_reply(body: bytes) -> TextReply:
     Raises WireError that names the member; for an error object that came with a status of success, it repeats its message.
     """
     members = need_object(decode_json(body), "body")
-    choices: dict[int, TextChoice] = {}
-    for k, entry in enumerate(choice_entries(members)):
-        index = need_count(need_object(entry, f"choices[{k}]").get("index", k), f"choices[{k}].index")
-        if index in choices:
-            raise WireError(f"choices[{k}].index", "an index of its own", "one that another choice has")
-        choices[index] = _choice(entry, f"choices[{k}]")
-    return TextReply(
-        model=need_text(members.get("model", ""), "model"),
-        choices=tuple(choices[index] for index in sorted(choices)),
-        usage=usage_of(members.get("usage")),
-        id=need_text(members.get("id", ""), "id"),
-        created=need_count(members.get("created", 0), "created"),
-    )
+    return TextReply(choices=choices_of(members, _choice), **frame_of(members))
 
 
-def choice_entries(members: Mapping[str, Any]) -> list[Any] | tuple[Any, ...]:
-    """The entries of ``choices``, at least one. Raises WireError, with the message of an error object where it is one."""
+def choices_of(members: Mapping[str, Any], read: Callable[[Mapping[str, Any], str], T]) -> tuple[T, ...]:
+    """The entries of ``choices``, at least one, each read by `read(entry, place)`, in the order of their indexes.
+
+    Raises WireError, with the message of an error object where the body is one.
+    """
     if "choices" not in members:
         message = fault_message(members)
         raise WireError("choices", "a member of that name", "none" if message is None else f"an error object: {message}")
-    return need_list(members["choices"], "choices", at_least=1)
+    choices: dict[int, T] = {}
+    for k, entry in enumerate(need_list(members["choices"], "choices", at_least=1)):
+        index = need_count(need_object(entry, f"choices[{k}]").get("index", k), f"choices[{k}].index")
+        if index in choices:
+            raise WireError(f"choices[{k}].index", "an index of its own", "one that another choice has")
+        choices[index] = read(entry, f"choices[{k}]")
+    return tuple(choices[index] for index in sorted(choices))
+
+
+def frame_of(members: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reply says beside its choices: model, usage, id, created. Raises WireError for wrong types."""
+    return {
+        "model": need_text(members.get("model", ""), "model"),
+        "usage": usage_of(members.get("usage")),
+        "id": need_text(members.get("id", ""), "id"),
+        "created": need_count(members.get("created", 0), "created"),
+    }
 
 
 def _choice(entry: Mapping[str, Any], field: str) -> TextChoice:
