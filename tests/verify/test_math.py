@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
@@ -56,7 +55,8 @@ class TestFaultOfTheResponse:
             ("<think>42", "response_unclosed_thought"),
             (r"\boxed{six times seven}", "response_unparsable"),
             (r"\boxed{42", "response_unparsable"),
-            (r"\boxed{41, 42}", "response_unparsable"),
+            (r"\boxed{41, 42}", "response_wrong"),
+            (r"\boxed{6 \times 7}", "response_wrong"),
             ("x" * 200_001, "response_too_large"),
         ],
     )
@@ -82,19 +82,19 @@ class TestFaultOfTheReference:
     @pytest.mark.parametrize(
         "reference",
         [
-            r"\sqrt{2}", "Paris", "(1, 2)", "x + 1", "a long story without an answer, 42", r"\boxed{42",
-            r"\boxed{1} or \boxed{2}", "9" * 5_000, True, {"a": 1}, b"42", float("nan"), float("inf"), ["Paris", r"\pi"],
+            "a long story without an answer, " * 20, r"\boxed{42", "9" * 20_000, True, {"a": 1}, b"42", float("nan"),
+            float("inf"), Decimal("nan"), "...",
             pytest.param(10**5_000, id="5000 digits"), pytest.param([10**5_000], id="list of 5000 digits"),
         ],
     )  # fmt: skip
-    def test_a_reference_that_is_no_number_fails_whatever_the_response_says(self, reference):
+    def test_a_reference_that_is_no_answer_fails_whatever_the_response_says(self, reference):
         written = reference if isinstance(reference, str) else "42"
         responses = ["", r"\boxed{42}", f"\\boxed{{{written}}}", "<think>", written]
         verdicts = [judge(response, reference) for response in responses]
         assert {(v.status, v.reason) for v in verdicts} == {(Status.FAILED, "reference_unreadable")}
 
     def test_the_explanation_shows_the_reference(self):
-        assert "Paris" in judge("42", "Paris").explanation
+        assert "boxed{42" in judge("42", r"\boxed{42").explanation
 
     @pytest.mark.parametrize(
         "reference", [42, 42.0, np.int64(42), np.float32(42), Fraction(84, 2), Decimal("42.0"), "42", ["41", 42], (42,)]
@@ -108,7 +108,13 @@ class TestFaultOfTheReference:
         assert judge("0.30000000000000004", 0.1 + 0.2).value == 1.0
         assert judge("0.3", 0.1 + 0.2).value == 0.0
 
-    def test_of_several_references_the_best_counts_and_texts_count_by_identity(self):
+    def test_of_several_references_the_best_or_the_mean_counts(self):
+        mean = Math(several="mean")
+        assert judge(r"\boxed{0.5}", ["1/2", "0.5", "0.6", "x"]).value == 1.0
+        assert judge(r"\boxed{0.5}", ["1/2", "0.5", "0.6", "x"], mean).value == 0.5
+        assert judge(r"\boxed{7}", ["1/2", "0.5"], mean).value == 0.0
+
+    def test_of_several_references_texts_count_by_their_words(self):
         assert [judge(r, ["1/2", "one half"]).value for r in (r"\boxed{0.5}", r"\boxed{one half}", r"\boxed{half}")] == [
             1.0,
             1.0,
@@ -197,30 +203,17 @@ def test_naming_several_candidates_never_pays(candidates, random):
     assert judge(boxes, str(gold)).value == 0.0
 
 
-# A gold that is one plain number: the pairs that this first stage is for.
-PLAIN = re.compile(
-    r"""\$?\s*[-+−]?\s*(?:\\?\$)?
-    (?:[0-9]{1,3}(?:(?:,|\{,\}|[ ]|\\,)[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?
-    (?:\\[dt]?frac\s*(?:\{-?[0-9.]+\}|[0-9])\s*(?:\{-?[0-9.]+\}|[0-9])|\s*/\s*[0-9]+)?
-    (?:e[-+]?[0-9]+|\s*\\times\s*10\^\{?-?[0-9]+\}?)?\s*(?:\\?%)?\s*\$?\Z""",
-    re.VERBOSE,
-)
-
-
 @pytest.mark.skipif("PLAUDIT_DATA" not in os.environ, reason="PLAUDIT_DATA is not set: the labelled pairs are not here")
-def test_labelled_pairs_of_plain_numbers_have_no_false_positive():
+def test_labelled_pairs_are_judged_as_labelled():
     path = Path(os.environ["PLAUDIT_DATA"]) / "math_equivalence.jsonl"
     with path.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+        rows = [row for row in map(json.loads, lines) if not row["debatable"]]
     counts: Counter[str] = Counter()
     for row in rows:
-        gold = str(row["gold"])
-        if row["debatable"] or not PLAIN.match(gold) or not any(map(str.isdigit, gold)):
-            continue
         bare = row["kind"] == "pair" and "boxed" not in row["pred"]
-        verdict = judge(f"\\boxed{{{row['pred']}}}" if bare else row["pred"], gold)
-        assert verdict.status is Status.SCORED, gold
-        counts[("T" if (verdict.value == 1.0) == row["equal"] else "F") + ("P" if verdict.value else "N")] += 1
-    assert counts["FP"] == 0, counts
-    assert counts.total() > 300
-    assert (counts["TP"] + counts["TN"]) / counts.total() > 0.93, counts
+        verdict = judge(f"\\boxed{{{row['pred']}}}" if bare else row["pred"], str(row["gold"]))
+        right = verdict.value == 1.0
+        counts[("T" if right == row["equal"] else "F") + ("P" if right else "N")] += 1
+    assert counts["FP"] <= 2, counts
+    assert counts.total() > 700
+    assert (counts["TP"] + counts["TN"]) / counts.total() >= 0.975, counts

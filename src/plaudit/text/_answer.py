@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Rule = Literal["boxed", "tag", "hash", "stated", "labelled", "last_number"]
-"""Where an answer was found: ``\\boxed{x}``, ``<answer>x</answer>``, ``#### x``, "the answer is x", ``A: x``, last number."""
+Rule = Literal["boxed", "tag", "hash", "stated", "labelled", "formula", "last_number", "worded", "choice", "whole"]
+"""Where an answer was found: ``\\boxed{x}``, ``<answer>x</answer>``, ``#### x``, "the answer is x" with a digit, ``A: x``, the
+last ``$x$``, the last number; "the answer is x" in words, a letter of a multiple choice, the whole text."""
 
 LONGEST = 10_000
 """Characters of the longest answer; a box or tag that is still open after so many is taken as never closed."""

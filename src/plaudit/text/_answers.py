@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from plaudit.text._answer import Answer, Rule
+from plaudit.text._answer import Answer, Rule, answer_at
 from plaudit.text._boxed import boxed_answer
+from plaudit.text._choices import choice_answer, worded_answer
+from plaudit.text._formulas import last_formula
 from plaudit.text._last_number import last_number
 from plaudit.text._statements import hashed_answer, labelled_answer, stated_answer, tagged_answer
 
-RULES: tuple[Rule, ...] = ("boxed", "tag", "hash", "stated", "labelled", "last_number")
-"""The rules, the most explicit first."""
+RULES: tuple[Rule, ...] = ("boxed", "tag", "hash", "stated", "labelled", "formula", "last_number")
+"""The rules for mathematics, the most explicit first."""
 
 _FIND: dict[Rule, Callable[[str], Answer | None]] = {
     "boxed": boxed_answer,
@@ -19,7 +21,11 @@ _FIND: dict[Rule, Callable[[str], Answer | None]] = {
     "hash": hashed_answer,
     "stated": stated_answer,
     "labelled": labelled_answer,
+    "formula": last_formula,
     "last_number": last_number,
+    "worded": worded_answer,
+    "choice": choice_answer,
+    "whole": lambda text: answer_at(text, 0, len(text), "whole") if text.strip() else None,
 }
 
 
@@ -50,7 +56,7 @@ def later_statement(text: str, answer: Answer) -> Answer | None:
     rest = text[answer.end :]
     if not rest or rest.isspace():
         return None
-    later = extract_answer(rest, RULES[1:-1])
+    later = extract_answer(rest, RULES[1:5])
     if later is None or not later.complete:
         return None
     return later._replace(start=later.start + answer.end, end=later.end + answer.end)

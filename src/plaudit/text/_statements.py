@@ -43,6 +43,7 @@ _PHRASE_END = re.compile(
     |,\s(?:as|so|and\ (?:that|this|we|i))\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+_WHOLE_FORMULA = re.compile(r"(?:\$\$?(?!\s)[^$]+?(?<!\s)\$\$?|\\\(.+?\\\)|\\\[.+?\\\])(?=[\s.,;*_]*\Z)", re.DOTALL)
 _LAST_IS = re.compile(r"(?:\b(?:is|are|equals|equal to|was)\b|[=≈:])\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9][0-9.,]*")
 
@@ -154,6 +155,9 @@ def _statement(text: str, at: int) -> Answer | None:
         stop -= 1
     if _VALUE.match(text, start, stop):
         return answer_at(text, start, stop, "stated")
+    formula = _WHOLE_FORMULA.match(text, start, stop)
+    if formula is not None:
+        return answer_at(text, start, formula.end(), "stated")
     return _value_of_sentence(text, start, stop)
 
 

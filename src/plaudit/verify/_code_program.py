@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*\n(.*?)^[ \t]{0,3}\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)([^`\n]*)")
 _NAMES = {
     "python": ("python", "python3", "py", "py3"),
     "javascript": ("javascript", "js", "node"),
@@ -25,7 +25,7 @@ def find_program(text: str, language: str = "python") -> str | None:
     'print(1)'
     """
     known = _NAMES.get(language, (language,))
-    blocks = [(match[2].lower(), match[3]) for match in _FENCE.finditer(text)]
+    blocks = _closed_blocks(text)
     for wanted in (known, ("",)):
         found = [body for name, body in blocks if name in wanted]
         if found:
@@ -33,6 +33,22 @@ def find_program(text: str, language: str = "python") -> str | None:
     if blocks or "```" in text:
         return None
     return text if text.strip() else None
+
+
+def _closed_blocks(text: str) -> list[tuple[str, str]]:
+    """Language and content of each closed code block; one pass over the lines, for a response may hold many fences."""
+    found, fence, name, body = list[tuple[str, str]](), "", "", list[str]()
+    for line in text.splitlines(keepends=True):
+        match = _FENCE.fullmatch(line.rstrip("\r\n")[:1000])
+        if not fence:
+            if match is not None:
+                fence, name, body = match[1], match[2].lower(), []
+        elif match is not None and match[1].startswith(fence) and not (match[2] + match[3]).strip():
+            found.append((name, "".join(body)))
+            fence = ""
+        else:
+            body.append(line)
+    return found
 
 
 def defined_names(source: str) -> list[str] | None:

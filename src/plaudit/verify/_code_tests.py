@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from plaudit.run.sandbox import encode
+from plaudit.verify._code_outputs import same_value
 
 RECORD = "__plaudit_record__"
 
@@ -50,7 +54,7 @@ def read_suite(reference: Any) -> Suite:
     - a text or a list of texts: Python assertions;
     - ``{"inputs": […], "outputs": […]}``, with ``"fn_name"`` for calls; each call's arguments as a list or as JSON, a line each;
     - ``{"tests": …, "entry_point": …, "setup": …}``: assertions, or a function ``check(candidate)``; ``"test"``, ``"prompt"``,
-      ``"test_list"`` and ``"test_setup_code"`` are understood;
+      ``"test_list"`` and ``"test_setup_code"`` are understood; functions ``test_NAME()`` that nothing calls are one test each;
     - a list of ``{"input": …, "output": …}``;
     - any of these as JSON text.
 
@@ -86,7 +90,10 @@ def _from_mapping(row: Mapping[str, Any]) -> Suite:
         raise NoSuite(f"the reference has {', '.join(map(str, row)) or 'nothing'}: expected inputs and outputs, or tests")
     setup = next((row[name] for name in ("setup", "prompt", "test_setup_code") if row.get(name)), "")
     text = tests if isinstance(tests, str) else "\n".join(map(str, tests))
-    return _asserts(text, str(setup), row.get("entry_point"))
+    entry_point = row.get("entry_point")
+    if entry_point is not None and not re.fullmatch(r"(Solution\(?\)?\.)?\w+", str(entry_point)):
+        raise NoSuite(f"the entry point is {entry_point!r:.100}: expected the name of a function, or Solution().NAME")
+    return _asserts(text, str(setup), str(entry_point).replace("()", "") if entry_point else None)
 
 
 def _pairs(inputs: Any, outputs: Any, function: str | None) -> Suite:
@@ -103,10 +110,21 @@ def _pairs(inputs: Any, outputs: Any, function: str | None) -> Suite:
         inputs, outputs = [_arguments(given) for given in inputs], [_expected(value) for value in outputs]
     else:
         inputs, outputs = [_lines(given) for given in inputs], [_lines(value) for value in outputs]
-    distinct = {json.dumps(given, default=repr): (given, value) for given, value in zip(inputs, outputs, strict=True)}
+    distinct: dict[str, tuple[Any, Any]] = {}
+    for given, value in zip(inputs, outputs, strict=True):
+        kept = distinct.setdefault(given if function is None else _encoded(given), (given, value))
+        if not (kept[1] == value if function is None else same_value(kept[1], value)):
+            raise NoSuite(f"two outputs for the same input {given!r:.100}: no program can pass both")
     rows = list(distinct.values())
     kind: Kind = "stdio" if function is None else "calls"
     return Suite(kind, len(rows), tuple(row[0] for row in rows), tuple(row[1] for row in rows), function)
+
+
+def _encoded(arguments: list[Any]) -> str:
+    try:
+        return encode(arguments)
+    except ValueError as error:
+        raise NoSuite(f"arguments that cannot be handed to a program: {error}") from error
 
 
 def _lines(value: Any) -> str:
@@ -132,30 +150,52 @@ def _expected(value: Any) -> Any:
 
 
 class _Recording(ast.NodeTransformer):
-    """Every assertion becomes a call that records whether its claim holds; the claim is evaluated inside that call."""
+    """Every assertion becomes a call that records whether its claim holds; the claim is evaluated inside that call.
 
-    def __init__(self) -> None:
+    `whole`: functions that are one test each; their assertions stay as they are.
+    """
+
+    def __init__(self, whole: frozenset[str]) -> None:
         self.seen: dict[str, int] = {}
+        self._whole = whole
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        """A test in itself is left alone."""
+        return node if node.name in self._whole else self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_Assert(self, node: ast.Assert) -> ast.stmt:
         """One assertion."""
-        number = self.seen.setdefault(ast.dump(node.test), len(self.seen))
-        claim = ast.Lambda(ast.arguments([], [], None, [], [], None, []), node.test)
-        call = ast.Call(ast.Name(RECORD, ast.Load()), [ast.Constant(number), claim], [])
-        return ast.copy_location(ast.Expr(call), node)
+        if isinstance(node.test, ast.Constant) and not node.test.value:
+            return node  # a line that must not be reached
+        return ast.copy_location(self.claim(node.test), node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
+        """The program's names are there without an import."""
+        return ast.copy_location(ast.Pass(), node) if node.module == "solution" else node
+
+    def claim(self, test: ast.expr) -> ast.stmt:
+        """The statement that records whether an expression holds."""
+        number = self.seen.setdefault(ast.dump(test), len(self.seen))
+        claim = ast.Lambda(ast.arguments([], [], None, [], [], None, []), test)
+        return ast.Expr(ast.Call(ast.Name(RECORD, ast.Load()), [ast.Constant(number), claim], []))
 
 
 def _asserts(text: str, setup: str, entry_point: str | None) -> Suite:
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NoSuite(f"the tests are not Python: {error}") from error
-    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    defined = {node.name for node in functions}
     called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     if "check" in defined and not any(isinstance(n, ast.Expr) and "check" in ast.dump(n) for n in tree.body):
         tree.body += ast.parse("check(candidate)").body
-    recording = _Recording()
-    tree = ast.fix_missing_locations(recording.visit(tree))
+    # As pytest has them, unless the tests call them themselves.
+    whole = [f.name for f in functions if f.name.startswith("test_") and f.name not in called and not f.args.args]
+    recording = _Recording(frozenset(whole))
+    tree = recording.visit(tree)
+    tree.body += [recording.claim(ast.parse(f"{name}() is None", mode="eval").body) for name in whole]
+    tree = ast.fix_missing_locations(tree)
     if not recording.seen:
         raise NoSuite("the tests assert nothing")
     return Suite(

@@ -90,7 +90,9 @@ def clean(text: str) -> str:
         text = text.replace("$", " ")
     text = _SPACE.sub(" ", text.replace("{,}", ",").replace(_DOLLAR, "$"))
     for _ in range(_DEEPEST):
-        inner = text.strip(" *_`'\"“”‘’,;:")
+        inner = text.strip(' *_`"“”‘,;:')
+        if inner[:1] in ("'", "’"):  # a prime behind a letter is part of its name
+            inner = inner.strip("'’ ")
         if inner.endswith(".") and not inner.endswith(".."):
             inner = inner[:-1].rstrip()
         inner = _unwrapped(inner)

@@ -1,0 +1,6 @@
+"""Makes the room's hack matrix importable from its tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
