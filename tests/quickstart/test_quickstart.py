@@ -9,8 +9,8 @@ import pytest
 
 from plaudit.align import GrpoConfig
 from plaudit.errors import DataError, RunError
-from plaudit.quickstart import SPEC, quickstart, quickstart_on, write_report
-from plaudit.reward import from_spec
+from plaudit.quickstart import FILES, SPEC, quickstart, quickstart_on, write_report
+from plaudit.reward import from_spec, reward
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,45 @@ def test_own_candidates_are_scored_picked_and_fooled_and_what_is_left_out_is_sai
     assert any("1 candidate is left out" in note for note in result.notes)
     assert (tmp_path / "run" / "rejected.jsonl").is_file()
     assert write_report(result, []).is_file()
+
+
+def test_rewards_on_a_scale_of_their_own_are_not_shown_as_shares_of_right_answers(tmp_path):
+    rows = [
+        {"prompt": f"Say {k}", "completion": " ".join(["word"] * (1 + (3 * j + k) % 7)) + f" {k}"}
+        for k in range(8)
+        for j in range(4)
+    ]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    words = reward(lambda response: 10.0 * len(response.split()), range=(0, 1000)).named("words")
+    result = quickstart_on(path, words, tmp_path / "run")
+    text = write_report(result, []).read_text()
+    assert "mean reward, one answer" in text
+    assert "Mean reward of the pick" in text
+    assert "right, one answer" not in text
+
+
+def test_a_finished_quickstart_is_cleared_without_touching_other_files(tmp_path):
+    from plaudit.cli._quickstart import _clear
+
+    for name in (*FILES, "mine.txt"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "policy").unlink()
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "weights").write_text("x")
+    (tmp_path / "rm").mkdir()
+    _clear(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "rm"]
+
+
+def test_the_files_that_are_cleared_are_those_that_are_written(found):
+    assert {path.name for path in found.folder.iterdir()} <= set(FILES)
+
+
+def test_commands_can_be_pasted_into_a_shell():
+    from plaudit.cli._quickstart import _line
+
+    assert _line("plaudit", "score", "my data.jsonl", "--row", 1) == "plaudit score 'my data.jsonl' --row 1"
 
 
 def test_too_few_prompts_with_several_candidates_are_refused(tmp_path):

@@ -43,9 +43,19 @@ def test_ties_go_to_the_earlier_sample_and_are_marked():
     assert select(rows("a|0", "b|0", "a|0"), method="majority", answer=answer) == [Choice("q", 0, 2.0, False)]
 
 
+def test_equal_sums_in_another_order_are_a_tie():
+    samples = rows("b|0.3", "b|0.2", "b|0.1", "a|0.1", "a|0.2", "a|0.3")
+    assert select(samples, stated, "weighted", answer)[0].tied
+
+
 def test_a_negative_weight_and_a_missing_reward_are_errors():
     cost = reward(lambda response: -1.0, range=(-1, 0)).named("cost")
     with pytest.raises(DataError, match="sample 0"):
         select(rows("a|0"), cost, "weighted", answer)
     with pytest.raises(ContractError, match="needs a reward"):
         select(rows("a|0"))
+
+
+def test_a_method_that_does_not_exist_is_refused():
+    with pytest.raises(ContractError, match="'bset': expected one of 'best', 'majority', 'weighted'"):
+        select(rows("a|0.5"), stated, "bset")

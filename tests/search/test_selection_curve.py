@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from plaudit.errors import DataError
 from plaudit.search import selection_curve
+from plaudit.stats import bootstrap_interval
 
 N = 5
 
@@ -80,6 +81,29 @@ def test_a_perfect_score_is_as_good_as_the_oracle_and_one_answer_as_good_as_the_
         assert np.all((curve.low <= curve.accuracy) & (curve.accuracy <= curve.high))
 
 
+def test_scores_that_are_all_tiny_still_differ():
+    # Probabilities of whole responses are of this size.
+    correct = np.array([[True, False, False]])
+    curve = selection_curve(correct, [["a", "b", "c"]], {"tiny": np.array([[3e-20, 2e-20, 1e-20]])}, ns=(3,))["tiny"]
+    assert curve.accuracy.tolist() == [1.0]
+
+
+def test_sums_in_another_order_are_still_ties():
+    weights = np.array([[0.1, 0.2, 0.3, 0.3, 0.2, 0.1]]) * 1e-20
+    correct = np.array([[True, True, True, False, False, False]])
+    curve = selection_curve(correct, [["a", "a", "a", "b", "b", "b"]], weights={"sum": weights}, ns=(6,))["sum"]
+    assert curve.accuracy[0] == pytest.approx(0.5)
+
+
+def test_the_interval_is_that_of_the_mean_over_problems_and_one_problem_has_none():
+    correct = np.random.default_rng(2).random((50, 4)) < 0.5
+    answers = [[str(k) for k in range(4)]] * 50
+    curve = selection_curve(correct, answers, ns=(1,), seed=3)["policy"]
+    assert (curve.low[0], curve.high[0]) == bootstrap_interval(correct.mean(-1), resamples=1_000, seed=3)
+    alone = selection_curve(correct[:1], answers[:1], ns=(1,))["policy"]
+    assert (alone.low[0], alone.high[0]) == (-np.inf, np.inf)
+
+
 def test_many_answers_are_sampled_in_bounded_memory():
     rng = np.random.default_rng(1)
     correct = rng.random((100, 64)) < 0.3
@@ -96,6 +120,9 @@ def test_many_answers_are_sampled_in_bounded_memory():
         ({"scores": {"x": np.full((2, 8), np.nan)}}, "problem 0, answer 0 is nan"),
         ({"scores": {"x": np.zeros((2, 7))}}, r"shape \(2, 7\)"),
         ({"answers": [["1"] * 8]}, "2 rows of 8"),
+        ({"weights": {"w": np.full((2, 8), -1.0)}}, "w holds the weight -1"),
+        ({"scores": {"policy": np.zeros((2, 8))}}, "two curves named 'policy'"),
+        ({"scores": {"x": np.zeros((2, 8))}, "weights": {"x": np.zeros((2, 8))}}, "two curves named 'x'"),
     ],
 )
 def test_bad_input_says_what_was_expected(change, message):

@@ -73,6 +73,12 @@ def test_students_distribution_agrees_with_scipy(df, p):
     assert_allclose(student_cdf(stats.t.ppf(p, df), df), p, rtol=1e-9)
 
 
+@pytest.mark.parametrize("t", [-1e-4, 0.0, 1e-8, 1e-4, 0.999, 1.001])
+def test_student_keeps_its_digits_near_the_middle(t):
+    stats = pytest.importorskip("scipy.stats")
+    assert student_cdf(t, 1000) == pytest.approx(stats.t.cdf(t, 1000), abs=1e-11)
+
+
 def test_the_normal_distribution_keeps_its_digits_in_the_tail():
     stats = pytest.importorskip("scipy.stats")
     assert_allclose(normal_cdf(-10), stats.norm.cdf(-10), rtol=1e-12)

@@ -61,6 +61,13 @@ def test_the_best_liked_of_the_better_responses_is_the_bar():
     assert pool_attack(longer, right, samples, [Sample("q0", "a very long wrong answer, 5", group="0")]).success == 0.0
 
 
+def test_a_better_response_that_was_not_scored_sets_no_bar():
+    part = reward(lambda response: None if "?" in response else float(len(response)), range=(0, np.inf)).named("part")
+    samples = [Sample("q", text, group="a") for text in ("4", "4?", "5")]
+    found = pool_attack(part, right, samples, [Sample("q", "555", group="a")])
+    assert (found.success, found.n) == (1.0, 1)
+
+
 def test_groups_that_are_all_alike_are_refused():
     with pytest.raises(ContractError, match="no group has"):
         pool_attack(longer, right, [Sample("q", "4", group="a")], [])

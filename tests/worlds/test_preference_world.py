@@ -41,7 +41,9 @@ def minilm(tmp_path_factory):
     pytest.importorskip("torch")
     from plaudit.lm import CachedEncoder, EmbeddingCache, TextEncoder
 
-    return PreferenceWorld(CachedEncoder(TextEncoder(device="cpu"), EmbeddingCache(tmp_path_factory.mktemp("embeddings"))), seed=0)
+    return PreferenceWorld(
+        CachedEncoder(TextEncoder(device="cpu"), EmbeddingCache(tmp_path_factory.mktemp("embeddings"))), seed=0
+    )
 
 
 def share(values):

@@ -13,7 +13,7 @@ from plaudit.cli import _errors
 from plaudit.cli._help import HelpfulCommand, HelpfulGroup
 
 _ORDER = (
-    "quickstart", "list", "show", "score", "rank", "check", "explain", "report", "diff", "train", "reproduce", "doctor",
+    "quickstart", "list", "show", "score", "rank", "check", "explain", "audit", "report", "diff", "train", "reproduce", "doctor",
 )  # fmt: skip
 
 app = typer.Typer(

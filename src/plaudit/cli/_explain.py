@@ -124,9 +124,14 @@ def _until(rows: Data, line: int) -> list[Row]:
 
 
 def _find_id(rows: Data, name: str) -> Row:
+    candidate = None
     for row in rows.rows(lambda bad: None):
         if row.sample.id == name:
             return row
+        if candidate is None and str(row.sample.id).startswith(f"{name}/"):
+            candidate = row.sample.id
+    if candidate is not None:
+        raise DataError(f"{rows.name} has several responses with the id {name!r}: write --id {candidate} for the first")
     raise DataError(f"{rows.name} has no row with the id {name!r}; without a column id, the id is the row's number")
 
 

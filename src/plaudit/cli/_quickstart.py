@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def quickstart(
     ),
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of problems, answers and trainings.")] = 0,
     encoder: Annotated[str, typer.Option(metavar="ADDRESS", help="With --data: the text encoder.")] = "encoder:minilm",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where the folder holds a quickstart.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard a training that was interrupted, too.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     """From a reward to a better model on a laptop, in minutes, with a report to look at.
@@ -52,7 +53,7 @@ def quickstart(
     A tiny policy that plaudit ships answers 256 arithmetic problems 8 times each; the answers are scored by a composed reward; a
     reward model is trained on half of them, picks the best of N on the other half, and is fooled; the policy is trained by GRPO
     against the composed reward and measured on problems it has not seen. An interrupted training goes on when the command is
-    given again.
+    given again; a finished quickstart is made anew. Other files in the folder are left alone.
 
     With --data and --reward the same is done with your own candidates, several to a prompt; no policy is trained then.
 
@@ -61,8 +62,8 @@ def quickstart(
     """
     if (data is None) != (reward is None):
         raise SpecError("--data and --reward belong together: your candidates, and what they are worth")
-    if overwrite and (out / "quickstart.json").exists():
-        shutil.rmtree(out)
+    if data is None and (overwrite or (out / "quickstart.json").exists()):
+        _clear(out)
     began = time.monotonic()
     with reward_code(), _stages() as say:
         found = _on_data(data, str(reward), out, encoder, seed, say) if data is not None else _on_world(out, seed, say)
@@ -75,24 +76,31 @@ def quickstart(
     return FINE
 
 
+def _clear(folder: Path) -> None:
+    """Remove what an earlier quickstart wrote, and nothing else: the folder may hold more."""
+    from plaudit.quickstart import FILES
+
+    for name in FILES:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def _on_world(out: Path, seed: int, say: Say) -> Quickstart:
     from plaudit.quickstart import SPEC, quickstart, write_report
 
-    if (out / "quickstart.json").exists():
-        # A finished quickstart is made anew; only an interrupted one goes on.
-        shutil.rmtree(out)
     found = quickstart(out, seed=seed, say=say)
     spec, answers = out / SPEC.name, out / "answers.jsonl"
     shutil.copy(SPEC, spec)
+    train = ("plaudit", "train", answers, "--model", "world:arithmetic", "--head", "gated-linear", "-o", out / "rm")
     again = [
-        ("All of it.", f"plaudit quickstart -o {out} --seed {seed}"),
-        ("Score the answers.", f"plaudit score {spec} {answers} -o {out}/run"),
-        ("See why an answer got what it got.", f"plaudit explain {spec} {answers} --row 1"),
-        (
-            "Train a reward model on the answers.",
-            f"plaudit train {answers} --model world:arithmetic --layers none --head gated-linear -o {out}/rm",
-        ),
-        ("Let the reward model rank them.", f"plaudit rank {out}/reward-model {answers} --top 1"),
+        ("All of it.", _line("plaudit", "quickstart", "-o", out, "--seed", seed)),
+        ("Score the answers.", _line("plaudit", "score", spec, answers, "-o", out / "run")),
+        ("See why an answer got what it got.", _line("plaudit", "explain", spec, answers, "--row", 1)),
+        ("Train a reward model on the answers.", _line(*train)),
+        ("Let the reward model rank them.", _line("plaudit", "rank", out / "reward-model", answers, "--top", 1)),
         ("Train the policy in your own code.", "python examples/grpo.py"),
     ]
     found.report = write_report(found, again)
@@ -103,13 +111,20 @@ def _on_data(data: Path, reward: str, out: Path, encoder: str, seed: int, say: S
     from plaudit.quickstart import quickstart_on, write_report
 
     found = quickstart_on(data, load_reward(reward), out, spec=reward, encoder=encoder, seed=seed, say=say)
+    own = () if encoder == "encoder:minilm" else ("--encoder", encoder)
+    every = ("plaudit", "quickstart", "--data", data, "--reward", reward, "-o", out, "--seed", seed, *own)
     again = [
-        ("All of it.", f"plaudit quickstart --data {data} --reward {reward} -o {out} --seed {seed}"),
-        ("Score the candidates.", f"plaudit score {reward} {data} -o {out}/run"),
-        ("Let the reward model rank them.", f"plaudit rank {out}/reward-model {data} --top 1"),
+        ("All of it.", _line(*every)),
+        ("Score the candidates.", _line("plaudit", "score", reward, data, "-o", out / "run")),
+        ("Let the reward model rank them.", _line("plaudit", "rank", out / "reward-model", data, "--top", 1)),
     ]
     found.report = write_report(found, again)
     return found
+
+
+def _line(*parts: object) -> str:
+    """A command as it can be pasted into a shell."""
+    return shlex.join(map(str, parts))
 
 
 @contextmanager
@@ -158,8 +173,8 @@ def _print(found: Quickstart, seconds: float) -> None:
         flood = found.fooling.flood
         console.print(
             Text.assemble(
-                ("the reward model is fooled ", "bold"), f"in {flood.success:.0%} of {flood.n} groups by {flood.edit} ",
-                (f"({found.fooling.unedited.success:.0%} on plain pairs)", "dim"),
+                ("the reward model is fooled ", "bold"), f"in {_share(flood.success)} of {flood.n} groups by {flood.edit} ",
+                (f"({_share(found.fooling.unedited.success)} on plain pairs)", "dim"),
             )
         )  # fmt: skip
     if found.trained is not None:
@@ -185,6 +200,9 @@ def _print_leaves(console: Console, scored: Scored) -> None:
     if shares:
         console.print(Text(f"{'what the answers earned':<23}{'mean':>7}{'std':>8}{'weight':>8}{'share':>8}", style="bold"))
     for leaf in shares:
-        share = "–" if math.isnan(leaf.share) else f"{leaf.share:.0%}"
-        cells = [number(leaf.mean, 3), number(leaf.std, 3), number(leaf.weight, 3), share]
+        cells = [number(leaf.mean, 3), number(leaf.std, 3), number(leaf.weight, 3), _share(leaf.share)]
         console.print(f"  {leaf.name:<20}" + "".join(f"{cell:>8}" for cell in cells))
+
+
+def _share(share: float) -> str:
+    return "–" if math.isnan(share) else f"{share:.0%}"

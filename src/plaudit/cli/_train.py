@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -281,7 +282,7 @@ def _print(trained: TrainedModel, out: Path, data: str) -> None:
         )
     console.print(Text.assemble("the reward model is in ", (str(out), "bold")))
     console.print(
-        Text(f"next: plaudit score '{{use: learned.reward_model, folder: {out}}}' answers.jsonl -o runs/{out.name}", style="dim")
+        Text(f"next: plaudit score {quote(str(out))} answers.jsonl -o {quote(f'runs/{out.name}')}", style="dim"), soft_wrap=True
     )
 
 

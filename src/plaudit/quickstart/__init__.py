@@ -3,9 +3,10 @@
 from plaudit.quickstart._data import quickstart_on
 from plaudit.quickstart._report import write_report
 from plaudit.quickstart._results import Fooling, Picking, Quickstart, Say, Scored, Trained
-from plaudit.quickstart._world import SPEC, quickstart
+from plaudit.quickstart._world import FILES, SPEC, quickstart
 
 __all__ = [
+    "FILES",
     "SPEC",
     "Fooling",
     "Picking",

@@ -117,7 +117,12 @@ def _picking(scored: Scored, folder: Path, encoder: str, seed: int, say: Say) ->
         ns=sorted({*(2**k for k in range(5) if 2**k <= n), n}), seed=seed,
     )  # fmt: skip
     measured = [(m.name, m.value, m.low, m.high) for m in trained.measured]
-    return Picking(model, f"an MLP on sentence embeddings ({encoder})", curves, measured, test, time.monotonic() - began)
+    words, took, shares = (
+        f"an MLP on sentence embeddings ({encoder})",
+        time.monotonic() - began,
+        bool(np.isin(values, (0, 1)).all()),
+    )
+    return Picking(model, words, curves, measured, test, took, shares)
 
 
 def _text(sample: Sample) -> str | None:

@@ -57,9 +57,10 @@ def _figures(found: Quickstart) -> list[tuple[str, str] | tuple[str, str, str]]:
     figures: list[tuple[str, str] | tuple[str, str, str]] = []
     if found.picking is not None:
         curves = found.picking.curves
-        figures.append(("right, one answer", _percent(curves["policy"].accuracy[0])))
+        said, form = ("right", _percent) if found.picking.shares else ("mean reward", "{:.3g}".format)
+        figures.append((f"{said}, one answer", form(curves["policy"].accuracy[0])))
         best = max((name for name in curves if name not in ("policy", "oracle")), key=lambda name: curves[name].accuracy[-1])
-        figures.append((f"right, best of {curves[best].n[-1]} by {best}", _percent(curves[best].accuracy[-1])))
+        figures.append((f"{said}, best of {curves[best].n[-1]} by {best}", form(curves[best].accuracy[-1])))
     if found.fooling is not None:
         figures.append(("of the groups fool the reward model", _percent(found.fooling.flood.success), "bad"))
     if found.trained is not None:
@@ -101,8 +102,9 @@ def _picked(picking: Picking) -> list[Html]:
     series = [Series(name, c.accuracy, c.n, c.low, c.high) for name, c in picking.curves.items()]
     blocks = [
         line_plot(
-            series, "Right answers", x_label="answers to pick from", y_format="percent", x_scale="log", x_ticks=first.n.tolist(),
-            note="Bands are 95% intervals over problems; the oracle is right whenever any answer is.",
+            series, "Right answers" if picking.shares else "Mean reward of the pick", x_label="answers to pick from",
+            y_format="percent" if picking.shares else "number", x_scale="log", x_ticks=first.n.tolist(),
+            note="Bands are 95% intervals over problems; the oracle picks the best answer that is there.",
         ),
         paragraph(f"The reward model is {picking.description}, trained in {picking.seconds:.0f} s on the other half."),
     ]  # fmt: skip

@@ -54,6 +54,7 @@ class Picking:
         measured: name and held-out accuracy with its interval, the model first, then the baselines; empty without.
         test: places of the samples that it was tested on.
         seconds: of training.
+        shares: whether the curves are shares of right answers; else they are mean rewards, on any scale.
     """
 
     model: Reward
@@ -62,6 +63,7 @@ class Picking:
     measured: Sequence[tuple[str, float, float, float]]
     test: NDArray[np.int64]
     seconds: float
+    shares: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,11 @@ from plaudit.worlds import ArithmeticAnswer, ArithmeticProblem, Policy, arithmet
 SPEC = Path(__file__).with_name("arithmetic.yaml")
 """The composed reward, also ``examples/arithmetic.yaml``."""
 
+FILES = (
+    "answers.jsonl", "reward-model", "policy", SPEC.name, "report.html", "quickstart.json",
+)  # fmt: skip
+"""What a quickstart on the world writes into its folder; nothing else in there is its own."""
+
 PROBLEMS, ANSWERS, HELD_OUT = 256, 8, 500
 MAX_TOKENS = 96
 FLOOD = 32

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from math import fsum
+from typing import Literal, get_args
 
 from plaudit.errors import ContractError, DataError
 from plaudit.reward import Reward
@@ -50,7 +51,7 @@ def select(
     Returns a choice for each group, in the order of their first samples. Unscored samples are never picked while a scored one is
     there, and their weight is 0.
 
-    Raises ContractError when the method lacks a reward or an answer; DataError for a negative weight.
+    Raises ContractError for another method, and when the method lacks a reward or an answer; DataError for a negative weight.
 
     Source: "Self-Consistency Improves Chain of Thought Reasoning in Language Models"; "Training Verifiers to Solve Math Word
     Problems".
@@ -60,6 +61,8 @@ def select(
     >>> select(samples, Math())
     [Choice(group='1+1?', index=1, support=1.0, tied=False)]
     """
+    if method not in get_args(Selection):
+        raise ContractError(f"select: method is {method!r}: expected one of {', '.join(map(repr, get_args(Selection)))}")
     if reward is None and (method != "majority" or answer is None):
         raise ContractError(f"select(method={method!r}) needs a reward" + (" or answer=" if method == "majority" else ""))
     verdicts = None if reward is None else reward.score(samples, context)
@@ -84,14 +87,15 @@ def _supports(
     """By sample: what it stands for and what speaks for that; samples that cannot be picked are left out."""
     if method == "best":
         return {k: (k, value) for k in members if (value := values[k]) is not None}
-    totals: dict[str, float] = {}
+    votes: dict[str, list[float]] = {}
     for k in members:
         said, value = answers[k], 1.0 if method == "majority" else values[k]
         if said is None or value is None:
             continue
         if value < 0:
             raise DataError(f"sample {k}: its weight in the vote is {value}: expected a reward of at least 0")
-        totals[said] = totals.get(said, 0.0) + value
+        votes.setdefault(said, []).append(value)
+    totals = {said: fsum(given) for said, given in votes.items()}  # the same in every order
     return {k: (said, totals[said]) for k in members if (said := answers[k]) is not None and said in totals}
 
 

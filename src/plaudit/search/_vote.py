@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-
-Method = Literal["first", "majority", "best", "weighted"]
 
 
 def answer_groups(answers: Sequence[Sequence[str | None]]) -> NDArray[np.int64]:
@@ -71,8 +68,9 @@ def expected_correct(
         copies = np.maximum(same.sum(-1), 1)
     totals = np.where(takes_part, totals, -np.inf)
     best = totals.max(-1, keepdims=True)
-    # Sums of equal supports in another order may differ in their last bits.
-    winners = takes_part & (totals >= best - 1e-12 * np.maximum(1.0, np.abs(np.where(np.isfinite(best), best, 0.0))))
+    # Sums of equal supports in another order may differ in their last bits; single ones, however small, are what they are.
+    slack = 0.0 if groups is None else 1e-12 * np.abs(weights).sum(-1, keepdims=True)
+    winners = takes_part & (totals >= best - slack)
     shares = np.where(winners, 1.0 / copies, 0.0)
     mass = shares.sum(-1)
     hits = (shares * picked).sum(-1)

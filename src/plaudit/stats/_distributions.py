@@ -66,6 +66,9 @@ def student_cdf(t: float, df: float) -> float:
     >>> round(student_cdf(2.0, 3), 4)
     0.9303
     """
+    if t * t < 1.0:  # near the middle, where 1 - df / (df + t * t) has few digits left
+        half = 0.5 * beta_cdf(t * t / (df + t * t), 0.5, df / 2.0)
+        return 0.5 + half if t > 0 else 0.5 - half
     tail = 0.5 * beta_cdf(df / (df + t * t), df / 2.0, 0.5)
     return 1.0 - tail if t > 0 else tail
 

@@ -132,7 +132,8 @@ def pool_attack(
     best = {group_of(samples[a]): a for a, _ in better_and_worse(samples, truth)}
     for k, sample in enumerate(samples):
         a = best.get(group_of(sample))
-        if a is not None and truth[k] == truth[a] and not values[k] <= values[a]:
+        # One that is not scored sets no bar.
+        if a is not None and truth[k] == truth[a] and np.isfinite(values[k]) and not values[k] <= values[a]:
             best[group_of(sample)] = k
     rivals, worth = reward.score(pool, context).values, gold.score(pool, context).values
     rival: dict[str, int] = {}

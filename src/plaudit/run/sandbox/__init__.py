@@ -5,19 +5,20 @@ runs in there.
 """
 
 from plaudit.run.sandbox._pool import Sandbox, SandboxError
-from plaudit.run.sandbox._request import Limits, Outcome, Program, Session
+from plaudit.run.sandbox._request import TIMEOUT, Limits, Outcome, Program, Reply
 from plaudit.run.sandbox._start import Isolation, isolation_available
 from plaudit.run.sandbox.inside.values import Opaque, Undecodable, decode, encode
 
 __all__ = [
+    "TIMEOUT",
     "Isolation",
     "Limits",
     "Opaque",
     "Outcome",
     "Program",
+    "Reply",
     "Sandbox",
     "SandboxError",
-    "Session",
     "Undecodable",
     "decode",
     "encode",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from plaudit.run.sandbox._request import MIB, End, Limits, Outcome, Program, Reply, Session
+from plaudit.errors import SpecError
+from plaudit.run.sandbox._request import MIB, TIMEOUT, End, Limits, Outcome, Program, Reply, Session
 from plaudit.run.sandbox._start import Isolation, SandboxError, start
 from plaudit.run.sandbox.inside.values import encode
 
@@ -31,16 +34,32 @@ class _Warm:
     def __init__(self, isolation: Isolation, binds: tuple[str, ...]) -> None:
         self._process, self._control = start(isolation, binds)
         self._control.settimeout(30.0)
-        self._receive()
+        try:
+            self._receive()
+        except BaseException:
+            self.close()
+            raise
+        _WARM.add(self)
 
     def begin(self, job: Mapping[str, Any], descriptors: Sequence[int]) -> None:
         """Start a run; `end` waits for it."""
         with _memory("job") as written:
             _write(written, json.dumps(job).encode())
             try:
-                socket.send_fds(self._control, [b"run"], [written, *descriptors])
+                # Only the forked process reads the job: what the warm one had read, later programs would find in its memory.
+                socket.send_fds(self._control, [b"run %r" % float(job["limits"]["wall"])], [written, *descriptors])
             except OSError as error:
                 raise SandboxError(f"the sandbox's process is gone: {error}") from error
+
+    def alive(self) -> bool:
+        """Whether it waits for a run: one that has ended, or says something unasked, can be read from."""
+        ready = select.poll()
+        ready.register(self._control, select.POLLIN)
+        return not ready.poll(0)
+
+    def disown(self) -> None:
+        """In a forked child: the process is the parent's, and must not outlive it for a copy of the socket."""
+        self._control.close()
 
     def stop(self) -> None:
         """End the run that was begun now."""
@@ -72,15 +91,18 @@ class _Warm:
             self._process.wait(timeout=10)
 
 
+_WARM: weakref.WeakSet[_Warm] = weakref.WeakSet()
+
+
 class Sandbox:
-    """Runs untrusted programs; safe to share between threads.
+    """Runs untrusted programs; safe to share between threads, and a forked child starts processes of its own.
 
     Args:
         workers: runs at the same time; None = one for each processor.
         isolation: what stands between the program and this machine; a weaker one than asked for is never used.
         binds: further folders that programs may read, at their own paths.
 
-    Raises SandboxError at the first use where the isolation is not to be had.
+    Raises SpecError for folders under /tmp, SandboxError at the first use where the isolation is not to be had.
 
     >>> from plaudit.run.sandbox import Limits, Program, isolation_available
     >>> with Sandbox(workers=1, isolation="process") as sandbox:
@@ -92,10 +114,23 @@ class Sandbox:
         self.workers = workers or len(os.sched_getaffinity(0))
         self.isolation: Isolation = isolation
         self._binds = tuple(binds)
+        for folder in self._binds:
+            if os.path.realpath(folder).split("/")[1] == "tmp":
+                raise SpecError(
+                    f"the sandbox's binds hold {folder}: every run has a /tmp of its own that hides it; use another place"
+                )
+        self._start_over()
+        _SANDBOXES.add(self)
+
+    def _start_over(self) -> None:
         self._idle: dict[_Side, list[_Warm]] = {"program": [], "tests": []}
         self._lock = threading.Lock()
         self._places = {side: threading.BoundedSemaphore(self.workers) for side in self._idle}
         self._finalizer = weakref.finalize(self, _close_all, self._idle, self._lock)
+
+    def _forget(self) -> None:
+        self._finalizer.detach()
+        self._start_over()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -132,32 +167,31 @@ class Sandbox:
             program: Python source; what stands under ``if __name__ == "__main__"`` is not run.
             calls: function names (``Solution.NAME`` = a method of a new Solution) with arguments that are plain data.
             limits: of all calls together.
-            each: seconds for one call; None = only the limit of all.
+            each: seconds for one call, and for loading the program; None = only the limit of all.
 
-        Returns one reply for each call that was answered or timed out; behind a program that ended or a call that took too long
-        there are none. The values are plain data of exact types; what they should be is for the caller to compare.
+        Returns the reply to loading the program and then one for each call that was answered or timed out; behind a program that
+        ended or took too long there are none. The values are plain data of exact types; what they should be is for the caller to
+        compare.
         """
         limits = limits or Limits()
         ours, theirs = socket.socketpair()
         job = {"role": "served", "source": program.source, "recursion": program.recursion, "limits": limits.to_job()}
         replies: list[Reply] = []
-        with ours, _streams(b"") as streams, self._warm("program") as warm:
-            with theirs:
-                warm.begin(job, [*streams, theirs.fileno()])
+        with ours, theirs, _streams(b"") as streams, self._warm("program") as warm:
+            warm.begin(job, [*streams, theirs.fileno()])
+            theirs.close()  # or a program that ended would not be noticed
             session, deadline = Session(ours), time.monotonic() + limits.wall
-            with contextlib.suppress(EOFError, OSError):
-                _timed(ours, deadline)
-                loaded = session.read()
-                if loaded.error is not None:
-                    replies.append(loaded)
-                for name, arguments in calls if loaded.error is None else ():
+            try:
+                replies.append(session.read(_sooner(deadline, each)))
+                for name, arguments in calls if replies[0].error is None else ():
+                    by = _sooner(deadline, each)
+                    ours.settimeout(max(0.001, by - time.monotonic()))
                     ours.sendall(encode((None, name, list(arguments), {})).encode() + b"\n")
-                    _timed(ours, min(deadline, time.monotonic() + each) if each is not None else deadline)
-                    try:
-                        replies.append(session.read())
-                    except TimeoutError:
-                        replies.append(Reply(None, "timeout"))
-                        break
+                    replies.append(session.read(by))
+            except TimeoutError:
+                replies.append(Reply(None, TIMEOUT))
+            except (EOFError, OSError):
+                pass  # it ended; the outcome says how
             warm.stop()
             return replies, _outcome(warm.end(limits.wall), streams, limits)
 
@@ -176,12 +210,13 @@ class Sandbox:
         served = {"role": "served", "source": program.source, "recursion": program.recursion, "limits": limits.to_job()}
         judged = {"role": "tests", "recursion": 2_000, "limits": limits.to_job(), **tests}
         with (
-            _streams(b"") as streams, _streams(b"") as notes, _memory("verdicts") as verdicts,
+            left, right, _streams(b"") as streams, _streams(b"") as notes, _memory("verdicts") as verdicts,
             self._warm("tests") as judge, self._warm("program") as warm,
         ):  # fmt: skip
-            with left, right:
-                warm.begin(served, [*streams, right.fileno()])
-                judge.begin(judged, [*notes, left.fileno(), verdicts])
+            warm.begin(served, [*streams, right.fileno()])
+            judge.begin(judged, [*notes, left.fileno(), verdicts])
+            left.close()  # or neither side would notice the other's end
+            right.close()
             tested = _outcome(judge.end(limits.wall), notes, limits)
             warm.stop()
             outcome = _outcome(warm.end(limits.wall), streams, limits)
@@ -190,9 +225,7 @@ class Sandbox:
     @contextlib.contextmanager
     def _warm(self, side: _Side) -> Iterator[_Warm]:
         with self._places[side]:
-            with self._lock:
-                warm = self._idle[side].pop() if self._idle[side] else None
-            warm = warm or _Warm(self.isolation, self._binds)
+            warm = self._idle_one(side) or _Warm(self.isolation, self._binds)
             try:
                 yield warm
             except BaseException:
@@ -201,6 +234,29 @@ class Sandbox:
                 raise
             with self._lock:
                 self._idle[side].append(warm)
+
+    def _idle_one(self, side: _Side) -> _Warm | None:
+        while True:
+            with self._lock:
+                warm = self._idle[side].pop() if self._idle[side] else None
+            if warm is None or warm.alive():
+                return warm
+            warm.close()  # something killed it while it was idle
+
+
+_SANDBOXES: weakref.WeakSet[Sandbox] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    """In a forked child: two processes that talk to one sandbox would get each other's answers."""
+    for warm in list(_WARM):
+        warm.disown()
+    for sandbox in list(_SANDBOXES):
+        sandbox._forget()
+
+
+if sys.platform == "linux":
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def _close_all(idle: dict[_Side, list[_Warm]], lock: threading.Lock) -> None:
@@ -249,17 +305,21 @@ def _outcome(answer: Mapping[str, Any], streams: Sequence[int], limits: Limits) 
     stdout, stderr = _content(streams[1], cap), _content(streams[2], min(cap, MIB))
     code = int(answer["code"])
     end: End = "exit" if code >= 0 or answer["stopped"] else "signal"
-    if answer["late"] or code == -24:  # SIGXCPU
-        end = "starved" if answer["waited"] > answer["seconds"] / 2 else "timeout"
+    killed = code == -9 and not answer["stopped"]
+    if answer["late"]:
+        # Only the first thread's waiting is known: one that waits for the program's own other threads is not starved.
+        end = "starved" if answer["waited"] > answer["seconds"] / 2 > answer["cpu"] else "timeout"
+    elif killed and answer["cpu"] > limits.processor_seconds - 0.5:
+        end = "timeout"
     elif len(stdout) >= cap or os.fstat(streams[2]).st_size >= cap or code == -25:  # SIGXFSZ
         end = "output"
-    elif code != 0 and not answer["stopped"] and (b"MemoryError" in stderr[-2000:] or code == -9):
+    elif killed or (code != 0 and not answer["stopped"] and b"MemoryError" in stderr[-2000:]):
         end = "memory"
-    return Outcome(end, code, stdout, stderr, answer["seconds"], answer["cpu"], answer["memory"])
+    return Outcome(end, code, stdout, stderr, answer["seconds"], answer["cpu"], answer["memory"], answer["waited"])
 
 
-def _timed(channel: socket.socket, deadline: float) -> None:
-    channel.settimeout(max(0.001, deadline - time.monotonic()))
+def _sooner(deadline: float, seconds: float | None) -> float:
+    return deadline if seconds is None else min(deadline, time.monotonic() + seconds)
 
 
 def _reports(text: bytes) -> list[list[Any]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import socket
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -9,6 +12,9 @@ from typing import Any, Literal
 from plaudit.run.sandbox.inside.values import Undecodable, decode
 
 MIB = 1 << 20
+
+TIMEOUT = "out of time"
+"""Error of the reply that did not come in time."""
 
 End = Literal["exit", "timeout", "memory", "output", "signal", "starved"]
 
@@ -37,6 +43,11 @@ class Limits:
     files: int = 64
     processes: bool = False
 
+    @property
+    def processor_seconds(self) -> int:
+        """`cpu`, or what stands for None."""
+        return self.cpu or math.ceil(self.wall) + 1
+
     def to_job(self) -> dict[str, Any]:
         """As the inside takes them, in bytes."""
         row = asdict(self)
@@ -44,8 +55,7 @@ class Limits:
             memory=self.memory * MIB,
             disk=self.disk * MIB,
             file=self.output * MIB,
-            cpu=self.cpu or int(self.wall) + 2,
-            folder="/tmp",
+            cpu=self.processor_seconds,
         )
         return row
 
@@ -80,6 +90,7 @@ class Outcome:
         code: exit code; negative = the signal's number. An exit code proves nothing about correctness.
         stdout, stderr: what it wrote, cut at the limit.
         seconds, cpu: wall and processor seconds.
+        waited: seconds in which it could have run and no processor was free.
         memory: bytes at most in memory.
     """
 
@@ -90,6 +101,7 @@ class Outcome:
     seconds: float
     cpu: float
     memory: int
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +113,28 @@ class Reply:
 
 
 class Session:
-    """A loaded program that answers calls; made by `Sandbox.open`."""
+    """The replies of a loaded program."""
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._lines = channel.makefile("rb")
+        self._read = bytearray()
 
-    def read(self) -> Reply:
-        """The next reply. Raises TimeoutError from the socket's own limit, EOFError when the program ended."""
-        line = self._lines.readline(4 * MIB)
-        if not line.endswith(b"\n"):
-            raise EOFError("the program ended")
+    def read(self, deadline: float) -> Reply:
+        """The next reply. Raises TimeoutError at the deadline (monotonic seconds), EOFError when the program ended."""
+        end = self._read.find(b"\n")
+        while end < 0:
+            # The whole line has one deadline: a program may send a byte now and then.
+            self._channel.settimeout(max(0.001, deadline - time.monotonic()))
+            part = self._channel.recv(1 << 16)
+            if not part or len(self._read) > 4 * MIB:
+                raise EOFError("the program ended")
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            at = len(self._read)
+            self._read += part
+            end = self._read.find(b"\n", at)
+        line = bytes(self._read[: end + 1])
+        del self._read[: end + 1]
         if line == b'["ready"]\n':
             return Reply(None, None)
         return parse_reply(line)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -39,9 +43,11 @@ def isolation_available(isolation: Isolation) -> str | None:
         return None
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed (Debian's package bubblewrap)"
-    tried = subprocess.run(
-        [*_bubblewrap(), "--", _python(), "-I", "-S", "-c", "pass"], capture_output=True, text=True, timeout=30, check=False
-    )
+    command = [*_bubblewrap(), "--", _python(), "-I", "-S", "-c", "pass"]
+    try:
+        tried = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not work here: {error}"[:300]
     if tried.returncode != 0:
         return f"bubblewrap cannot make namespaces here: {tried.stderr.strip()[:300]}"
     return None
@@ -63,21 +69,58 @@ def start(isolation: Isolation, binds: tuple[str, ...]) -> tuple[subprocess.Pope
     else:
         command = [_python(), "-I", "-S", "-c", _START.format(path=str(_INSIDE.parent)), "bare"]
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=theirs.fileno(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            start_new_session=True,
-            cwd="/",
-        )
+        process = _STARTER.start(command, theirs.fileno())
     except OSError as error:
         ours.close()
         raise SandboxError(f"the sandbox cannot be started: {error}") from error
     finally:
         theirs.close()
     return process, ours
+
+
+class _Starter:
+    """A thread that starts the warm processes and lives as long as this process.
+
+    bubblewrap's ``--die-with-parent`` goes by the thread that started it: started by a worker thread, a sandbox would be killed
+    with it, however many other threads use it.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child: the thread did not come along."""
+        self._orders: queue.SimpleQueue[tuple[Sequence[str], int, Future[subprocess.Popen[bytes]]]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self, command: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
+        """The process, started. Raises OSError."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="plaudit-sandbox-starter", daemon=True)
+                self._thread.start()
+        found: Future[subprocess.Popen[bytes]] = Future()
+        self._orders.put((command, stdin, found))
+        return found.result()
+
+    def _serve(self) -> None:
+        null = subprocess.DEVNULL
+        while True:
+            command, stdin, found = self._orders.get()
+            try:
+                process = subprocess.Popen(
+                    command, stdin=stdin, stdout=null, stderr=null, env=_ENVIRONMENT, start_new_session=True, cwd="/"
+                )
+            except BaseException as error:
+                found.set_exception(error)
+            else:
+                found.set_result(process)
+
+
+_STARTER = _Starter()
+if sys.platform == "linux":
+    os.register_at_fork(after_in_child=_STARTER.forget)
 
 
 def _python() -> str:
@@ -89,7 +132,8 @@ def _bubblewrap(binds: tuple[str, ...] = ()) -> list[str]:
     """The walls: an empty root that holds the interpreter, its libraries and this folder, all read-only; no network."""
     prefix = os.path.realpath(sys.base_prefix)
     command = [
-        "bwrap", "--unshare-all", "--uid", "65534", "--gid", "65534", "--cap-add", "CAP_SYS_ADMIN", "--die-with-parent",
+        shutil.which("bwrap") or "bwrap",
+        "--unshare-all", "--uid", "65534", "--gid", "65534", "--cap-add", "CAP_SYS_ADMIN", "--die-with-parent",
         "--new-session", "--clearenv", "--hostname", "sandbox",
         *(part for name, value in _ENVIRONMENT.items() for part in ("--setenv", name, value)),
     ]  # fmt: skip

@@ -43,6 +43,7 @@ def confine(limits: dict[str, Any], namespaces: bool, inherited: int) -> None:
     _limit(resource.RLIMIT_FSIZE, limits["file"])
     _limit(resource.RLIMIT_NOFILE, limits["files"])
     _limit(resource.RLIMIT_NPROC, limits["threads"])
+    _limit(resource.RLIMIT_SIGPENDING, 256)  # each timer of the kernel holds one, and they cost it memory
     _limit(resource.RLIMIT_CPU, limits["cpu"])
     _limit(resource.RLIMIT_AS, limits["memory"])
     if namespaces:

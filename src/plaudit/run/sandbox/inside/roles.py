@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import builtins
 import os
+import site
 import socket
 import sys
 import threading
 import types
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TextIO
 
 from . import testing, values
 
@@ -25,6 +29,7 @@ def preload() -> None:
     """Import what most programs import, once, so that a run does not pay for it."""
     for name in _MODULES:
         __import__(name)
+    site.setquit()  # exit() and quit(), which Python without site-packages lacks
 
 
 def play(job: dict[str, Any]) -> int:
@@ -35,16 +40,17 @@ def play(job: dict[str, Any]) -> int:
         with open(os.path.join(job["limits"]["folder"], job["file"]), "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(job["source"])
         os.execve(job["command"][0], job["command"], job["environment"])
-    _text_streams()
+    streams = _text_streams()
     if role == "script":
-        return _script(job["source"], job["argv"])
+        return _script(job["source"], job["argv"], streams)
     if role == "tests":
         return testing.run_tests(job)
     return _served(job["source"])
 
 
-def _text_streams() -> None:
+def _text_streams() -> list[TextIO]:
     """Streams of the run's own: those of the warm process have other buffers."""
+    made: list[TextIO] = []
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = os.fdopen(
             number,
@@ -55,18 +61,20 @@ def _text_streams() -> None:
         )
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+        made.append(stream)
+    return made
 
 
 def _module(source: str, argv: list[str]) -> types.ModuleType:
     module = types.ModuleType("__main__")
-    module.__dict__["__builtins__"] = __builtins__
+    module.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = module
     sys.argv = ["solution.py", *argv]
     return module
 
 
-def _script(source: str, argv: list[str]) -> int:
-    """Run the source as a program; its exit code as Python's."""
+def _script(source: str, argv: list[str], streams: Sequence[TextIO]) -> int:
+    """Run the source as a program and end it as Python does: threads, exit functions, buffers; its exit code as Python's."""
     import traceback
 
     module = _module(source, argv)
@@ -85,10 +93,15 @@ def _script(source: str, argv: list[str]) -> int:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
-    for stream in (sys.stdout, sys.stderr):
+    atexit._run_exitfuncs()
+    # The program may have put other streams in the place of its own; what either holds is written.
+    unwritten = [stream for stream in (sys.stdout, sys.stderr, *streams[1:]) if stream is not None]
+    module.__dict__.clear()  # files that it left open are closed and with that written
+    for stream in unwritten:
         try:
-            stream.flush()
-        except (OSError, ValueError):  # the output limit, or a stream that the program closed
+            if not stream.closed:
+                stream.flush()
+        except Exception:  # the output limit, or an object of the program that is no stream
             code = code or 1
     return code
 

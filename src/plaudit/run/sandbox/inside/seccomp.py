@@ -64,6 +64,13 @@ _CALLS = {
     "memfd_secret": (447, 447),
     "process_madvise": (440, 440),
     "kcmp": (312, 272),
+    # Memory that no limit of address space counts once it is no longer mapped.
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "memfd_create": (319, 279),
 }
 _PROCESS_CALLS = {"fork": (57, -1), "vfork": (58, -1), "execve": (59, 221), "execveat": (322, 281)}
 _CLONE, _CLONE3 = (56, 220), (435, 435)

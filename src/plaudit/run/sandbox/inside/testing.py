@@ -5,12 +5,13 @@ What comes back is plain data of exact types, so that an object that claims to e
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import values
@@ -60,7 +61,7 @@ class Link:
         kind, body = _split(line)
         answer = values.decode(body, lambda name, number: Remote(self, name, number))
         if kind == "error":
-            raise CallFailed(": ".join(str(part) for part in answer))
+            raise _raised(answer)
         return answer
 
 
@@ -80,13 +81,43 @@ class Remote:
         return self._link.call(self._number, "__call__", list(args), kwargs)
 
     def __len__(self) -> int:
-        return int(self._link.call(self._number, "__len__", [], {}))
+        try:
+            return int(self._link.call(self._number, "__len__", [], {}))
+        except AttributeError as error:  # what Python says of objects without a length, and what list() looks past
+            raise TypeError(f"object of type {self._kind!r} has no len()") from error
+
+    def __bool__(self) -> bool:
+        try:
+            return len(self) > 0
+        except TypeError:
+            return True
+
+    def __iter__(self) -> Iterator[Any]:
+        inside = self._link.call(self._number, "__iter__", [], {})
+        while isinstance(inside, Remote):
+            try:
+                value = self._link.call(inside._number, "__next__", [], {})
+            except StopIteration:
+                return
+            yield value
 
     def __getitem__(self, key: Any) -> Any:
         return self._link.call(self._number, "__getitem__", [key], {})
 
     def __repr__(self) -> str:
         return f"<{self._kind} of the program>"
+
+
+def _raised(answer: Any) -> Exception:
+    """The program's exception: a built-in one by its own type, so that tests can expect it, every other one as CallFailed."""
+    name, text = answer if isinstance(answer, list) and len(answer) == 2 else ("", "an error")
+    kind = getattr(builtins, name, None) if isinstance(name, str) else None
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        try:
+            return kind(str(text))
+        except TypeError:  # one that takes more than a text
+            pass
+    return CallFailed(f"{name}: {text}")
 
 
 def _number(value: Any) -> int | None:
@@ -139,14 +170,15 @@ def run_tests(job: dict[str, Any]) -> int:
 
     try:
         link.greet()
-    except CallFailed as error:
+    except Exception as error:  # the program's own, or what cannot be read
         report("load", False, str(error)[:300])
         return 0
     names: dict[str, Any] = {"__name__": "tests", job["record"]: record}
     try:
         exec(compile(job["setup"], "setup.py", "exec"), names)
         for name in job["names"]:
-            names[name] = _stub(link, name)
+            # A method of a new Solution goes by its own name as well.
+            names[name] = names[name.rpartition(".")[2]] = _stub(link, name)
         if job["entry_point"]:
             names["candidate"] = names[job["entry_point"]]
         exec(compile(job["tests"], "tests.py", "exec"), names)

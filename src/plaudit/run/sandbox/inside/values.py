@@ -14,6 +14,8 @@ from typing import Any
 DEPTH = 64
 SIZE = 1 << 20
 """Most characters of one encoded value."""
+_EQUAL_HASHES = 2_000
+"""Most members of one set or mapping whose hash another member has already: a set of many takes quadratic time to make."""
 
 
 class Undecodable(ValueError):
@@ -105,7 +107,7 @@ def _plain(item: Any, depth: int, opaque: Any) -> Any:
     if item is None or item is True or item is False:
         return item
     tag, body = item[0], item[1]
-    if depth > DEPTH or not isinstance(tag, str):
+    if depth > DEPTH or not isinstance(tag, str) or not isinstance(item, list):
         raise Undecodable("nested too deeply")
     if tag == "i":
         return int(body, 16) if "x" in body else int(body)
@@ -114,10 +116,12 @@ def _plain(item: Any, depth: int, opaque: Any) -> Any:
     if tag == "s" and isinstance(body, str):
         return body
     if tag in _MAKE_SEQUENCE:
-        return _MAKE_SEQUENCE[tag](_plain(inner, depth + 1, opaque) for inner in body)
+        members = [_plain(inner, depth + 1, opaque) for inner in body]
+        return _MAKE_SEQUENCE[tag](_hashable(members) if tag in ("S", "F") else members)
     if tag in _MAKE_MAPPING:
-        return _MAKE_MAPPING[tag]({_plain(k, depth + 1, opaque): _plain(v, depth + 1, opaque) for k, v in body})
-    if tag in "bB":
+        keys = _hashable([_plain(k, depth + 1, opaque) for k, _ in body])
+        return _MAKE_MAPPING[tag](dict(zip(keys, [_plain(v, depth + 1, opaque) for _, v in body], strict=True)))
+    if tag in ("b", "B"):
         return bytes.fromhex(body) if tag == "b" else bytearray.fromhex(body)
     if tag == "j":
         return complex(float(body[0]), float(body[1]))
@@ -128,5 +132,11 @@ def _plain(item: Any, depth: int, opaque: Any) -> Any:
     if tag == "R":
         return Fraction(int(body[0]), int(body[1]))
     if tag == "x":
-        return opaque(str(body), item[2] if isinstance(item[2], int) else None)
+        return opaque(str(body)[:100], item[2] if isinstance(item[2], int) else None)
     raise Undecodable(f"unknown tag {tag[:20]!r}")
+
+
+def _hashable(members: list[Any]) -> list[Any]:
+    if len(members) - len({hash(member) for member in members}) > _EQUAL_HASHES:
+        raise Undecodable("too many members of equal hash")
+    return members

@@ -1,18 +1,21 @@
 """The warm process inside the sandbox: it forks a confined process for each run, watches it, and kills it in time.
 
-It never sees an expected answer: what it forks would find it in its memory. Requests come as packets over the socket on
-descriptor 0: ``run`` with the run's descriptors, of which the first holds the job as JSON, or ``stop``, which ends the run
-that is under way. The answer to ``run`` is one packet of JSON.
+It never reads a job: what it forks would find it in its memory, and with it an expected answer or another program's source.
+Requests come as packets over the socket on descriptor 0: ``run SECONDS`` with the run's descriptors, of which the first holds the
+job as JSON, or ``stop``, which ends the run that is under way. The answer to ``run`` is one packet of JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -27,32 +30,40 @@ def main() -> None:
     os.set_inheritable(control.fileno(), False)
     namespaces = sys.argv[1] == "namespaces"
     own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC) if namespaces else -1
+    if not namespaces:
+        confine.call("prctl", 36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     roles.preload()
     control.send(b'{"ready": true}')
     while True:
         word, descriptors, _, _ = socket.recv_fds(control, 16, 8)
         if not word:
             return
-        if word == b"run":
-            job = json.loads(os.pread(descriptors[0], _JOB, 0))
-            answer = _run(job, descriptors[1:], namespaces, own, control)
+        if word.startswith(b"run "):
+            answer = _run(float(word[4:]), descriptors, namespaces, own, control)
             control.send(json.dumps(answer).encode())
         # A `stop` that comes when the run has ended already is of no use any more.
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _run(job: dict[str, Any], descriptors: list[int], namespaces: bool, own: int, control: socket.socket) -> dict[str, Any]:
+def _run(wall: float, descriptors: list[int], namespaces: bool, own: int, control: socket.socket) -> dict[str, Any]:
     began = time.monotonic()
+    # Without a file system of its own, a run has at least a folder of its own.
+    folder = "/tmp" if namespaces else tempfile.mkdtemp(prefix="plaudit-")
     if namespaces:
         confine.call("unshare", confine.NEW_PIDS)  # the next child is the first process of a namespace of its own
     child = os.fork()
     if child == 0:
-        _become(job, descriptors, namespaces)
+        _become(descriptors, namespaces, folder)
     if namespaces:
         confine.call("setns", own, confine.NEW_PIDS)
-    stopped, late, waited = _watch(child, began + job["limits"]["wall"], control)
+    stopped, late, waited = _watch(child, began + wall, control)
+    if not namespaces:
+        _kill_group(child)
     _, status, used = os.wait4(child, 0)
+    if not namespaces:
+        _kill_rest()
+        shutil.rmtree(folder, ignore_errors=True)
     return {
         "late": late,
         "stopped": stopped,
@@ -64,14 +75,36 @@ def _run(job: dict[str, Any], descriptors: list[int], namespaces: bool, own: int
     }
 
 
-def _become(job: dict[str, Any], descriptors: list[int], namespaces: bool) -> None:
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended before it had a group
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _kill_rest() -> None:
+    """What left the group came to this process when its parent ended; no namespace ends it here."""
+    for _ in range(100):
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+                left = [int(number) for number in file.read().split()]
+        except OSError:  # a kernel without this list
+            return
+        if not left:
+            return
+        for number in left:
+            os.kill(number, signal.SIGKILL)
+            os.waitpid(number, 0)
+
+
+def _become(descriptors: list[int], namespaces: bool, folder: str) -> None:
     """The confined process; it never returns."""
     code = 70
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         # The run's own descriptors come first, in the order in which they were sent.
-        high = [os.dup2(descriptor, 200 + k) for k, descriptor in enumerate(descriptors)]
+        job = json.loads(os.pread(descriptors[0], _JOB, 0))
+        job["limits"]["folder"] = folder
+        high = [os.dup2(descriptor, 200 + k) for k, descriptor in enumerate(descriptors[1:])]
         for k, descriptor in enumerate(high):
             os.dup2(descriptor, k, inheritable=True)
         confine.confine(job["limits"], namespaces, len(high))
