@@ -11,7 +11,9 @@ import pytest
 from plaudit.cli import main
 from plaudit.cli._app import command_line
 
-COMMANDS = ("list", "show", "score", "rank", "check", "explain", "doctor")
+COMMANDS = (
+    "quickstart", "list", "show", "score", "rank", "check", "explain", "audit", "report", "diff", "train", "reproduce", "doctor",
+)  # fmt: skip
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cli.md"
 
 

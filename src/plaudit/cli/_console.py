@@ -100,8 +100,8 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
-def bounds(limits: tuple[float, float] | None) -> str:
-    """A range for a table.
+def bounds(limits: tuple[float, float] | None, digits: int = 6) -> str:
+    """A range for a table, its numbers to so many digits.
 
     >>> bounds((0.0, 1.0)), bounds((float("-inf"), 0.0)), bounds(None)
     ('[0, 1]', '(-∞, 0]', 'undeclared')
@@ -109,8 +109,8 @@ def bounds(limits: tuple[float, float] | None) -> str:
     if limits is None:
         return "undeclared"
     low, high = limits
-    left = "(-∞" if math.isinf(low) else f"[{low:g}"
-    return f"{left}, ∞)" if math.isinf(high) else f"{left}, {high:g}]"
+    left = "(-∞" if math.isinf(low) else f"[{low:.{digits}g}"
+    return f"{left}, ∞)" if math.isinf(high) else f"{left}, {high:.{digits}g}]"
 
 
 def plain(value: Any) -> Any:

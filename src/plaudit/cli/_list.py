@@ -63,7 +63,7 @@ def list_rewards(
     for k, entry in enumerate(entries):
         if k == 0 or entries[k - 1].room != entry.room:
             console.print(Text(f"{chr(10) if k else ''}{entry.room}", style="bold"))
-        console.print(_line(entry))
+        console.print(_line(entry), soft_wrap=True)
         console.print(indented(console, prose(entry.summary), 6, "dim"))
     console.print(Text("\nplaudit show NAME says more about one of them", style="dim"))
     return 0
@@ -114,7 +114,7 @@ def first_sentence(text: str | None) -> str:
 def _line(entry: Entry) -> Text:
     f = entry.facts
     line = Text(f"  {entry.name:<27}", style="cyan")
-    line.append(f"{bounds(f.range):<12}", style="default")
+    line.append(f"{bounds(f.range, 3):<11} ", style="default")
     line.append(f"{f.scope:<8}{f.lane:<8}", style="default")
     line.append(f"version {f.version}" + (f"   systems {', '.join(map(str, f.systems))}" if f.systems else ""), style="dim")
     return line
