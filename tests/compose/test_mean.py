@@ -35,7 +35,8 @@ class Column(Reward):
 
 PARTS = {name: Column(name) for name in "abc"}
 values = st.floats(-2, 2)
-weights = st.fixed_dictionaries(dict.fromkeys("abc", st.floats(0, 1e6))).filter(lambda w: any(w.values()))
+# Not so small that half of a weight is rounded away.
+weights = st.fixed_dictionaries(dict.fromkeys("abc", st.just(0.0) | st.floats(1e-300, 1e6))).filter(lambda w: any(w.values()))
 
 
 def scored(mean, **meta):
