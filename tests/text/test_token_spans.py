@@ -98,7 +98,7 @@ def test_any_ids_even_broken_bytes_decode_to_spans_in_order(byte_level, ids):
 
 @pytest.fixture(scope="module")
 def sentence_piece():
-    """Words that carry a mark for their space, unknown characters as bytes, and no space at the begin: the decoding of Llama 2."""
+    """Words that carry a mark for their space, unknown characters as bytes, no space at the begin: the decoding of Llama 2."""
     alphabet = [f"<0x{k:02X}>" for k in range(256)]
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()

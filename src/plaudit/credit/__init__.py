@@ -11,6 +11,7 @@ from plaudit.credit._implicit import (
     process_advantage,
     trajectory_advantage,
 )
+from plaudit.credit._layout import TokenArrays, to_tokens, token_layout
 from plaudit.credit._pairwise import bootstrapped_advantage, win_rate_advantage, win_rates
 from plaudit.credit._potential import fuse_progress, optimal_actions, shaped_rewards
 from plaudit.credit._ragged import returns_to_go
@@ -47,6 +48,7 @@ __all__ = [
     "Normalization",
     "SegmentLocation",
     "SpanReport",
+    "TokenArrays",
     "accuracy_gains",
     "aggregate_steps",
     "beta_advantage",
@@ -87,6 +89,8 @@ __all__ = [
     "shapley_credit",
     "span_rewards",
     "steps_to_tokens",
+    "to_tokens",
+    "token_layout",
     "trajectory_advantage",
     "tree_advantage",
     "unlikeliness_rewards",
