@@ -14,7 +14,7 @@ import pytest
 from report.runs import HOSTILE, SPEC
 
 from plaudit.report import heat_of, render
-from plaudit.reward import Comparator, Explanation, Facts, Reward, address_field, from_spec, reward
+from plaudit.reward import Comparator, Facts, Reward, address_field, from_spec, reward
 from plaudit.types import Completion, Cost, Dense, Sample, Verdict, Verdicts, _display
 from plaudit.verify import Exact
 
@@ -105,8 +105,7 @@ class TestInANotebook:
             drawn = render(thing)
             assert word in drawn
             assert drawn.startswith("<style>")
-            if not isinstance(thing, Completion | Explanation):
-                assert thing._repr_html_() == drawn
+            assert thing._repr_html_() == drawn
 
     def test_text_of_a_model_stays_text(self) -> None:
         nasty = Verdict(

@@ -8,9 +8,7 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(
-    "page", ["contract.md", "rooms/compose.md", "rooms/search.md", "rooms/stress.md", "rooms/sandbox.md"]
-)
+@pytest.mark.parametrize("page", ["contract.md", "rooms/compose.md", "rooms/search.md", "rooms/stress.md", "rooms/sandbox.md"])
 def test_every_python_block_of_the_page_runs(page):
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
     assert blocks

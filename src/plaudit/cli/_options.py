@@ -11,7 +11,8 @@ RewardArgument = Annotated[
     typer.Argument(
         metavar="REWARD",
         show_default=False,
-        help="A spec file (.yaml, .json), a registered name (verify.math), a function FILE.py:NAME, or inline YAML {use: …}.",
+        help="A spec file (.yaml, .json), a registered name (verify.math), a function FILE.py:NAME, a reward model's folder, or "
+        "inline YAML {use: …}.",
     ),
 ]
 DataArgument = Annotated[

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _SPECS = (".yaml", ".yml", ".json")
 _FORMS = (
-    "expected a spec file (reward.yaml), a registered name (verify.math), a function (FILE.py:NAME) or inline YAML "
-    "({use: verify.exact, ignore_case: true})"
+    "expected a spec file (reward.yaml), a registered name (verify.math), a function (FILE.py:NAME), a reward model's folder "
+    "or inline YAML ({use: verify.exact, ignore_case: true})"
 )
 
 
@@ -41,13 +41,17 @@ def load_configured(text: str, examples: bool = False) -> Any:
     if not text:
         raise SpecError(f"REWARD is empty: {_FORMS}")
     if re.match(r"https?://", text):
-        raise SpecError(f"{text} is a URL: rewards behind a URL come with the room 'learned', which this version does not have")
+        raise SpecError(f"{text} is a URL, which no reward is read from: {_FORMS}")
     if text.startswith("{") or "\n" in text:
         return from_spec(text)
     path = Path(text)
     if path.suffix.lower() in _SPECS:
         return from_spec(path)
     if path.is_dir():
+        if not (path / "plaudit.json").is_file():
+            raise SpecError(
+                f"{text} is a folder without plaudit.json, so no reward model that `plaudit train -o` wrote: {_FORMS}"
+            )
         return from_spec({"use": "learned.reward_model", "folder": str(path)})
     if text.endswith(".py"):
         raise SpecError(f"{text} holds several names: write {text}:NAME{_functions_in(path)}")

@@ -66,7 +66,8 @@ class RewardModel(Reward):
     dense: bool = False
     max_characters: int = 200_000
 
-    example: ClassVar[Mapping[str, Any]] = {"folder": "rm"}
+    # A small one that comes with plaudit, on the tiny arithmetic policy: the quickstart's, with seed 0.
+    example: ClassVar[Mapping[str, Any]] = {"folder": str(Path(__file__).with_name("arithmetic_reward_model"))}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))

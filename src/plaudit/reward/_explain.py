@@ -8,7 +8,7 @@ from typing import Any
 
 from plaudit.reward._base import Combinator, Reward
 from plaudit.reward._tree import use_name
-from plaudit.types import Context, Sample, Status, Verdict
+from plaudit.types import Context, Sample, Status, Verdict, html_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Explanation:
             text += f"  {v.reason}"
         if not self.parts and v.answer is not None:
             text += f"  read {_short(v.answer)!r}"
-        if v.explanation and v.status is not Status.SCORED:
+        if v.explanation and (not self.parts or v.status is not Status.SCORED):
             text += f"  {_short(v.explanation, 100)}"
         yield text
         inner = "" if root else depth + ("   " if last else "│  ")
@@ -56,6 +56,9 @@ class Explanation:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def to_json(self) -> dict[str, Any]:
         """The tree as JSON values."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from plaudit.types._display import Displayed
 from plaudit.types._sample import Message
 from plaudit.types._verdict import Cost
 
@@ -41,7 +42,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Completion:
+class Completion(Displayed):
     """One drawn completion.
 
     Fields:
