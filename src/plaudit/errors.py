@@ -31,7 +31,11 @@ class ModelError(PlauditError, RuntimeError):
     """A language model cannot be reached or used as configured."""
 
 
-class MissingExtra(PlauditError, ImportError):
+class SetupError(PlauditError):
+    """Something that no sample can change is missing: it is raised, and never becomes the FAILED of a sample."""
+
+
+class MissingExtra(SetupError, ImportError):
     """A room's optional libraries are not installed.
 
     >>> str(MissingExtra("math_verify", "math"))

@@ -29,5 +29,5 @@ def test_every_example_that_a_page_shows_is_there():
 def test_every_room_has_a_page():
     rooms = {p.name for p in (ROOT / "src" / "plaudit").iterdir() if (p / "__init__.py").is_file()}
     without = rooms - {p.stem for p in (ROOT / "docs" / "rooms").glob("*.md")}
-    # types, reward and run are the contract's own pages; cli has one that is generated.
-    assert without <= {"types", "reward", "run", "cli", "quickstart"}, without
+    # types, reward, run and wire are the contract's own pages; cli has one that is generated.
+    assert without <= {"types", "reward", "run", "wire", "cli", "quickstart"}, without

@@ -291,3 +291,13 @@ class TestControlCalls:
         for thread in threads:
             thread.join(10)
         assert len(asked) == 1
+
+
+def test_a_missing_key_is_raised_even_when_some_responses_need_no_call(monkeypatch):
+    from plaudit.lm import MissingKey
+
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    judge = Pointwise(model="openai:m?api_key_env=NO_SUCH_KEY", criteria="Is it kind?")
+    with pytest.raises(MissingKey):
+        judge.score([Sample("p", "hello"), Sample("p", ""), Sample("p", "there")])

@@ -247,7 +247,6 @@ def f():
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        (None, "NoneType"),
         (7, "int"),
         ("4", "assert nothing"),
         ("assert f(", "not Python"),
@@ -479,3 +478,18 @@ def test_real_tests_are_python():
 
 def test_no_suite_is_a_value_error():
     assert issubclass(NoSuite, ValueError)
+
+
+def test_a_missing_reference_and_a_setup_that_is_no_python_are_nobodys_fault():
+    assert Code().one("p", "def f(x): return x").reason == "reference_missing"
+    verdict = Code().one("p", "def f(x): return x", {"tests": "assert f(1) == 1", "setup": "def ("})
+    assert verdict.reason == "reference_unreadable"
+    assert "not Python" in verdict.explanation
+
+
+def test_a_prompt_may_end_where_the_body_begins_and_a_failure_says_which_claim():
+    tests = {"tests": "assert add(1, 2) == 3", "entry_point": "add", "prompt": "def add(a, b):\n"}
+    assert Code().one("p", "    return a + b\n", tests).value == 1.0
+    verdict = Code().one("p", "    return a - b\n", tests)
+    assert verdict.value == 0.0
+    assert "add(1, 2) == 3" in verdict.explanation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plaudit.errors import ModelError
+from plaudit.errors import ModelError, SetupError
 from plaudit.types import Cost
 
 
@@ -48,7 +48,7 @@ class DeadlinePassed(CallError):
     """The caller's deadline passed before the endpoint answered."""
 
 
-class MissingKey(ModelError):
+class MissingKey(SetupError, ModelError):
     """The environment variable that must hold the API key is not set."""
 
 

@@ -6,13 +6,13 @@ import asyncio
 import os
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from plaudit.errors import ContractError
+from plaudit.errors import ContractError, SetupError
 from plaudit.reward._configured import Configured
 from plaudit.reward._facts import Facts
 from plaudit.run import Ending, Outcome, Results, Settings, run_lane, settings
@@ -62,6 +62,7 @@ async def call_each(
         facts.lane, function, items, timeout=facts.timeout, deadline=context.deadline,
         pool=use.workers if facts.lane == "cpu" else None, max_in_flight=facts.max_in_flight or use.max_in_flight,
     )  # fmt: skip
+    raise_setup(results.failures.values())
     if of > 1 and len(results.failures) == of:
         raise_common(list(results.failures.values()))
     return results
@@ -89,6 +90,7 @@ async def call_units(
             facts.lane, function, [[items[i] for i in unit] for unit in due], timeout=facts.timeout, deadline=context.deadline,
             pool=use.workers if facts.lane == "cpu" else None, max_in_flight=facts.max_in_flight or use.max_in_flight,
         )  # fmt: skip
+        raise_setup(results.failures.values())
         again: list[Unit] = []
         broken = [outcome for outcome in results.failures.values() if outcome.ending is Ending.RAISED]
         if everything and due is units and len(broken) == len(due) and len(pieces := _pieces(due, split)) > 1:
@@ -143,6 +145,13 @@ def _checked(leaf: Configured, method: str, result: Any, n: int) -> Any:
             f"{leaf.name}.{method} returned {size} results for {n} items: expected one for each, in their order"
         )
     return result
+
+
+def raise_setup(outcomes: Iterable[Outcome]) -> None:
+    """Raise what no sample can change, such as a missing key or library, however many samples met it."""
+    for outcome in outcomes:
+        if isinstance(outcome.error, SetupError):
+            raise outcome.error
 
 
 def raise_common(outcomes: Sequence[Outcome]) -> None:

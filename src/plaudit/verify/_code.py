@@ -97,6 +97,8 @@ class Code(Reward):
         return await asyncio.to_thread(self._judge, sample)
 
     def _judge(self, sample: Sample) -> Verdict:
+        if sample.reference is None:
+            return Verdict.failed("reference_missing", "verify.code: the reference holds the tests, and there is none")
         try:
             suite = self._suite(sample.reference)
         except NoSuite as error:

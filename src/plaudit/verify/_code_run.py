@@ -116,7 +116,7 @@ class Run:
         own, suite = self.reward, self.suite
         if suite.entry_point is not None and not self._defines(suite.entry_point):
             # The response goes on where the prompt ends.
-            self.source = suite.setup + "\n" + self.source
+            self.source = suite.prefix + "\n" + self.source
         defined = defined_names(self.source)
         if defined is None:
             self.reason = "response_unparsable"
@@ -148,7 +148,9 @@ class Run:
             if not isinstance(number, int):
                 loose = str(text)
             elif number not in held or held[number].passed:
-                held[number] = CaseResult(bool(passed), "" if passed else str(text) or "does not hold")
+                held[number] = CaseResult(
+                    bool(passed), "" if passed else str(text) or f"does not hold: {self.suite.claims[number]}"
+                )
         self.complete = bool(reports) and list(reports[-1]) == ["end"] and not loose
         missing = CaseResult(False, loose or _why(tested, "not reported"))
         return [held.get(number, missing) for number in range(self.suite.n)]

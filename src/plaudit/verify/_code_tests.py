@@ -13,6 +13,7 @@ from plaudit.run.sandbox import encode
 from plaudit.verify._code_outputs import same_value
 
 RECORD = "__plaudit_record__"
+_SHOWN = 120
 
 Kind = Literal["stdio", "calls", "asserts"]
 
@@ -31,7 +32,9 @@ class Suite:
         inputs, outputs: one entry for each test; arguments are a list. Empty for asserts.
         function: the function that is called.
         source: the assertions, each rewritten so that it is recorded by its number.
-        setup: Python that the assertions need, and a prompt that a response may continue.
+        setup: Python that the assertions need.
+        prefix: a prompt that a response may continue.
+        claims: what each assertion says, cut.
         n: how many tests there are.
         names: what the assertions' source calls and does not define itself.
         entry_point: the function under test; None = not said.
@@ -44,6 +47,8 @@ class Suite:
     function: str | None = None
     source: str = ""
     setup: str = ""
+    prefix: str = ""
+    claims: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     entry_point: str | None = None
 
@@ -157,6 +162,7 @@ class _Recording(ast.NodeTransformer):
 
     def __init__(self, whole: frozenset[str]) -> None:
         self.seen: dict[str, int] = {}
+        self.claims: list[str] = []
         self._whole = whole
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
@@ -176,8 +182,21 @@ class _Recording(ast.NodeTransformer):
     def claim(self, test: ast.expr) -> ast.stmt:
         """The statement that records whether an expression holds."""
         number = self.seen.setdefault(ast.dump(test), len(self.seen))
+        if number == len(self.claims):
+            self.claims.append(ast.unparse(test)[:_SHOWN])
         claim = ast.Lambda(ast.arguments([], [], None, [], [], None, []), test)
         return ast.Expr(ast.Call(ast.Name(RECORD, ast.Load()), [ast.Constant(number), claim], []))
+
+
+def _complete(setup: str) -> str:
+    """The setup as Python that stands alone: a prompt may end where the body of a function begins."""
+    for text in (setup, setup + "\n    pass\n"):
+        try:
+            ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        return text
+    raise NoSuite(f"the setup or prompt of the tests is not Python: {setup[-100:]!r}")
 
 
 def _asserts(text: str, setup: str, entry_point: str | None) -> Suite:
@@ -202,7 +221,9 @@ def _asserts(text: str, setup: str, entry_point: str | None) -> Suite:
         "asserts",
         len(recording.seen),
         source=ast.unparse(tree),
-        setup=setup,
+        setup=_complete(setup),
+        prefix=setup,
+        claims=tuple(recording.claims),
         names=tuple(sorted(called)),
         entry_point=entry_point,
     )
