@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plaudit.learned._fit import Targets, pair_accuracy
-from plaudit.stats import auc, bootstrap_interval
+from plaudit.stats import auc, bootstrap_interval, wilson_interval
 from plaudit.text import final_text
 from plaudit.types import Sample
 
@@ -51,7 +51,7 @@ def measure(name: str, scores: NDArray[np.float64], targets: Targets) -> Measure
     if len(targets.pairs):
         right = pair_accuracy(scores, targets.pairs)
         group = targets.group[targets.pairs[:, 0]]
-        low, high = np.clip(bootstrap_interval(right, groups=group), 0.0, 1.0).tolist()  # one prompt alone says nothing
+        low, high = _interval(right, group)
         return Measured(name, "accuracy", float(right.mean()), low, high, len(right), len(np.unique(group)))
     there = np.isfinite(targets.labels)
     good = targets.labels[there] > 0.5
@@ -66,6 +66,15 @@ def measure(name: str, scores: NDArray[np.float64], targets: Targets) -> Measure
 
     low, high = np.clip(bootstrap_interval(table, statistic, groups=group, vectorised=False, resamples=500), 0.0, 1.0).tolist()
     return Measured(name, "auc", statistic(table), low, high, len(table), len(np.unique(group)))
+
+
+def _interval(right: NDArray[np.float64], group: NDArray[np.int64]) -> tuple[float, float]:
+    """95% interval of a share, bootstrapped over prompts; where all are alike, which a bootstrap cannot widen, Wilson's."""
+    value, prompts = float(right.mean()), len(np.unique(group))
+    if value in (0.0, 1.0):
+        return tuple(wilson_interval(round(value * prompts), prompts))  # type: ignore[return-value]
+    low, high = np.clip(bootstrap_interval(right, groups=group), 0.0, 1.0).tolist()  # one prompt alone says nothing
+    return low, high
 
 
 def lengths_of(samples: Sequence[Sample]) -> NDArray[np.float64]:
