@@ -19,7 +19,7 @@ from plaudit import catalog
 from plaudit.cli._list import Entry, read_entry
 from plaudit.records import replace_file
 from plaudit.reproduce import Experiment, Finding, LedgerRow, ResultFolder, find_experiments, ledger
-from plaudit.types import REASONS
+from plaudit.types import REASONS, Reason
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "ledger.json"
@@ -46,9 +46,17 @@ def catalogue() -> str:
         "",
         "| code | status | meaning |",
         "| --- | --- | --- |",
-        *(f"| `{r.code}` | {r.status.name} | {r.sentence} |" for r in REASONS.values()),
+        *(
+            f"| `{r.code}` | {r.status.name} | {r.sentence} |"
+            for r in sorted(REASONS.values(), key=lambda r: (r.status.name != "SCORED", r.status.name, r.code))
+        ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _reasons() -> list[Reason]:
+    """Those of the responses first, then the others by status; the order in which rooms were imported does not count."""
+    return sorted(REASONS.values(), key=lambda r: (r.status.name != "SCORED", r.status.name, r.code))
 
 
 def _row(entry: Entry) -> str:

@@ -1,7 +1,6 @@
 """Worst-case answers are decided or refused at once, in little memory, and never accepted."""
 
 import os
-import resource
 import runpy
 import subprocess
 import sys
@@ -76,15 +75,15 @@ def test_what_the_symbolic_stage_cannot_finish_is_stopped_by_its_deadline(title)
 
 def test_memory_stays_below_300_mb():
     code = (
-        "import resource, runpy; from plaudit.types import Sample, Context; from plaudit.verify import Math\n"
+        "import re, runpy; from plaudit.types import Sample, Context; from plaudit.verify import Math\n"
         f"worst = runpy.run_path({str(Path(BENCHMARK['__file__']))!r})['WORST']\n"
         "for text in worst.values():\n"
         "    Math(symbolic=0.0).score_one(Sample('q', '\\\\boxed{' + text + '}', 'x^2+1'), Context())\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
-    assert int(done.stdout) < 300
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
+    # Not ru_maxrss: that begins with what the process that started it had.
+    assert 10 < int(done.stdout) < 300
 
 
 @pytest.mark.parametrize("title", ["2^{10^9}", "9^{9^{9^9}}", "(100!)!", "60 nested \\frac", "20,000-digit integer"])
