@@ -1,5 +1,6 @@
 """Combinations of rewards beyond the algebra of `plaudit.reward`: each a reward, and under it a pure function on arrays."""
 
+from plaudit.compose._appeal import Appeal, AppealOutcomes, appeal_outcomes
 from plaudit.compose._baseline import Baseline, contrastive_baseline
 from plaudit.compose._brackets import play
 from plaudit.compose._calibration import CorrectnessBrier, correctness_brier
@@ -30,6 +31,8 @@ from plaudit.compose._transform import QuantileMap, Squash, Standardize, quantil
 
 __all__ = [
     "FILTRATIONS",
+    "Appeal",
+    "AppealOutcomes",
     "Baseline",
     "Column",
     "CorrectnessBrier",
@@ -60,6 +63,7 @@ __all__ = [
     "StatedConfidence",
     "Tournament",
     "TrustedThinking",
+    "appeal_outcomes",
     "appeal_rate",
     "backward_correction",
     "bradley_terry",

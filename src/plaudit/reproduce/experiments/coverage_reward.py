@@ -17,7 +17,9 @@ _SOURCE = "def parse(text):\n" + "".join(
 _SOURCE += "    " * (len(_WORD) + 1) + "return 1\n    return 0\n"
 _TARGET = {"source": _SOURCE, "function": "parse", "line": len(_WORD) + 2}
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_CHILDREN, _ROUNDS = 12, 40
+# A child is right at the next letter once in 4 * 26 tries, so four letters take the graded search about 416 tries, and the binary
+# one about 26 ** 4: three times the former leaves both to the reward and not to luck.
+_CHILDREN, _ROUNDS = 12, 104
 
 
 @experiment(
@@ -25,8 +27,8 @@ _CHILDREN, _ROUNDS = 12, 40
     claim="A reward by the distance of the execution to the target line finds an input that reaches a deep line in fewer tries "
     "than a reward for reaching it only (R1-Fuzz: Specializing Language Models for Textual Fuzzing via Reinforcement Learning).",
     seeds=(0, 1, 2, 3),
-    seconds=60,
-    smoke=0.25,
+    seconds=120,
+    smoke=0.1,
 )
 def distance_reward_reaches_deep_lines(seed: int, progress: Progress, *, scale: float = 1.0) -> Trial:
     """Effect: whether the search under the graded reward reaches the line, minus the binary one; control: two binary searches.
