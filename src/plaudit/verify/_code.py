@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from plaudit.errors import DataError, RunError, SpecError
-from plaudit.reward import Facts, Reward
+from plaudit.reward import Facts, Reward, address_field
 from plaudit.run.sandbox import Isolation, SandboxError
 from plaudit.text import Read, final_text
 from plaudit.types import Context, Cost, Sample, Status, Verdict, declare_reason
@@ -17,6 +17,7 @@ from plaudit.verify._code_outputs import Compare
 from plaudit.verify._code_program import find_program
 from plaudit.verify._code_run import CaseResult, Run, Starved
 from plaudit.verify._code_tests import NoSuite, Suite, read_suite
+from plaudit.verify._remote_sandbox import REMOTE_OUTPUT, remote_base
 
 declare_reason("sandbox_failed", Status.FAILED, "The sandbox could not run the program; nothing was learnt about it.")
 
@@ -52,8 +53,12 @@ class Code(Reward):
         isolation: ``"bubblewrap"``: namespaces, no network, an empty file system; ``"process"``: limits only, for programs that
             you trust. What is not available here is FAILED ``sandbox_failed``, never weakened.
         read: as everywhere.
+        remote: address of a SandboxFusion service that runs the programs, also in other languages, in place of the sandbox of
+            this machine: `isolation` is then the service's affair, and `command` and `binds` have no place. Inputs with outputs
+            only: calls and assertions would send the expected values. What the service cannot do is FAILED ``sandbox_failed``.
 
-    Raises SpecError for limits that are not positive and for another language without a command.
+    Raises SpecError for limits that are not positive, for another language without a command or a remote, and for a remote that
+    is no address or comes with a command or binds.
 
     >>> adds = Code(isolation="process")
     >>> adds.one("Write f(a, b) that adds.", "def f(a, b): return a + b", ["assert f(1, 2) == 3", "assert f(0, 0) == 0"]).value
@@ -72,6 +77,7 @@ class Code(Reward):
     stop_early: bool = True
     isolation: Isolation = "bubblewrap"
     read: Read = "final"
+    remote: str | None = address_field(default=None)
 
     example: ClassVar[Mapping[str, Any]] = {"isolation": "bubblewrap"}
 
@@ -81,8 +87,14 @@ class Code(Reward):
             raise SpecError(f"verify.code: {given}: expected positive limits and a tolerance from 0 on")
         if self.command and not self.command[0].startswith("/"):
             raise SpecError(f"verify.code: command {list(self.command)}: expected a program's whole path first, as in /bin/sh")
-        if self.language != "python" and not self.command:
+        if self.language != "python" and not self.command and self.remote is None:
             raise SpecError(f"verify.code: language {self.language!r} without a command: say how it is run")
+        if self.remote is not None:
+            remote_base(self.remote)
+            if self.command or self.binds:
+                raise SpecError(
+                    "verify.code: a remote with a command or binds: it knows its languages itself, name the language only"
+                )
 
     @property
     def facts(self) -> Facts:
@@ -126,6 +138,13 @@ class Code(Reward):
             raise NoSuite(
                 f"the tests are {suite.kind} in Python, and the programs are run by a command: expected inputs and outputs"
             )
+        if self.remote is not None:
+            if suite.kind != "stdio":
+                raise NoSuite(
+                    f"the tests are {suite.kind}, and a remote runs inputs with outputs only: leave out `remote` for them"
+                )
+            if any(len(output.encode("utf-8", "surrogatepass")) >= REMOTE_OUTPUT for output in suite.outputs):
+                raise NoSuite(f"a test expects {REMOTE_OUTPUT >> 20} MiB of output or more, and the remote keeps less")
         return suite
 
     def cases(self, source: str, reference: Any) -> list[CaseResult]:

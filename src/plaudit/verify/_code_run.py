@@ -14,6 +14,7 @@ from plaudit.run.sandbox import TIMEOUT, Isolation, Limits, Outcome, Program, Sa
 from plaudit.verify._code_outputs import same_output, same_value, shown
 from plaudit.verify._code_program import defined_names
 from plaudit.verify._code_tests import RECORD, Suite
+from plaudit.verify._remote_sandbox import RemoteSandbox, remote_sandbox
 
 if TYPE_CHECKING:
     from plaudit.verify._code import Code
@@ -72,8 +73,9 @@ class Run:
         own, found, hangs = self.reward, list[CaseResult](), 0
         if own.command and not _is_there(own.command[0], own.isolation, own.binds):
             raise SandboxError(f"{own.command[0]} is not in the sandbox: name the folders that it needs in `binds`")
+        sandbox = _runner_of(own)
         for given, expected in zip(self.suite.inputs, self.suite.outputs, strict=True):
-            outcome = sandbox_of(own).run(self._program(), given.encode("utf-8", "surrogateescape"), self._limits(own.timeout))
+            outcome = sandbox.run(self._program(), given.encode("utf-8", "surrogateescape"), self._limits(own.timeout))
             self._account(outcome)
             written = outcome.stdout.decode("utf-8", "replace")
             same = outcome.end == "exit" and same_output(written, expected, own.compare, own.tolerance)
@@ -185,8 +187,18 @@ _SANDBOXES: dict[tuple[Isolation, tuple[str, ...]], tuple[int, Sandbox]] = {}
 _LOCK = threading.Lock()
 
 
+def _runner_of(reward: Code) -> Sandbox | RemoteSandbox:
+    """What runs programs with inputs and outputs: the remote when there is one."""
+    return sandbox_of(reward) if reward.remote is None else remote_sandbox(reward.remote, reward.language)
+
+
 def sandbox_of(reward: Code) -> Sandbox:
-    """One sandbox for each kind of wall, shared by all rewards of this process; a forked child makes its own."""
+    """One sandbox for each kind of wall, shared by all rewards of this process; a forked child makes its own.
+
+    Raises SandboxError for a reward with a remote: that was asked for in place of this one.
+    """
+    if reward.remote is not None:
+        raise SandboxError("a remote runs programs with inputs and outputs only: leave out `remote` for calls and assertions")
     return shared_sandbox(reward.isolation, reward.binds)
 
 
