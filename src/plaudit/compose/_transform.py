@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -91,8 +92,9 @@ class _Map(Combinator):
 
     SYSTEMS: ClassVar[tuple[int, ...]] = ()
 
+    @abstractmethod
     def _mapped(self, values: Floats) -> Floats:
-        raise NotImplementedError
+        """(n,) mapped values of (n,) finite ones."""
 
     def _range(self) -> Range | None:
         found = self.reward.facts.range
